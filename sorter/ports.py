@@ -104,7 +104,7 @@ class Journal(Protocol):
         scans: Sequence[ScanRead],
         decided: Decisions,
     ) -> None:
-        """Take over one step. Raises :class:`~sorter.errors.JournalError` when it cannot be kept."""
+        """Take over one step; raises :class:`~sorter.errors.JournalError` when it cannot."""
         ...
 
     def acknowledged(self) -> Acknowledged:

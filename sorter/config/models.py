@@ -208,7 +208,7 @@ class LineFile(Section):
     service: Service = Service()
 
 
-# --- sort_plan.yaml --------------------------------------------------------------------------------
+# --- sort_plan.yaml ---
 class Route(Section):
     """Chutes for parcels of these grades in this stream: groups tried in order."""
 
@@ -245,7 +245,7 @@ class SortPlanFile(Section):
     exceptions: ExceptionOutlets
 
 
-# --- returns_policy.yaml ------------------------------------------------------------------------------
+# --- returns_policy.yaml ---
 class Rule(Section):
     """Conditions (all must hold; an absent one holds always) and what follows."""
 
