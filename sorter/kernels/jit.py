@@ -1,0 +1,79 @@
+"""One decorator for every kernel: explicit signature, on-disk cache, no fastmath.
+
+Numba's cache notices a change of the file that holds a kernel, but not of the constants and
+helper kernels it takes from other modules. The cache directory is therefore named after a hash of
+all the sources a kernel can be made of: any change there starts a new directory. Setting
+``NUMBA_CACHE_DIR`` overrides it; ``NUMBA_DISABLE_JIT=1`` runs kernels as plain Python and
+``NUMBA_BOUNDSCHECK=1`` (with a fresh cache directory) checks every index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SOURCES = ("sorter/model", "sorter/kernels", "plc_sim")
+
+
+def sources_hash() -> str:
+    """Return a short hash over every source file whose constants kernels may have compiled in."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in _SOURCES:
+        for path in sorted((_ROOT / folder).glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_directory() -> Path:
+    """Return a directory this user can write, the same one for the same sources."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(base) if base else Path(os.path.expanduser("~")) / ".cache"
+    name = f"numba-{sources_hash()}"
+    for folder in (
+        home / "parcel-sorter",
+        Path(tempfile.gettempdir()) / f"parcel-sorter-{_user()}",
+    ):
+        path = folder / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK):
+            return path
+    return Path(tempfile.mkdtemp(prefix="parcel-sorter-"))
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(_cache_directory())
+
+
+def kernel(signature: str) -> Callable[[Kernel], Kernel]:
+    """Compile the decorated function for exactly this signature.
+
+    Parameters
+    ----------
+    signature : str
+        Numba signature, e.g. ``"int64(int64[:, ::1], int64)"``. Explicit, because compiling on
+        the first odd type would stop the line for 100 ms.
+
+    Returns
+    -------
+    Callable
+        The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
+    """
+    decorator = numba.njit(signature, cache=True, error_model="numpy")
+    return cast("Callable[[Kernel], Kernel]", decorator)
