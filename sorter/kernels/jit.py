@@ -4,7 +4,7 @@ Numba's cache notices a change of the file that holds a kernel, but not of the c
 helper kernels it takes from other modules. The cache directory is therefore named after a hash of
 all the sources a kernel can be made of: any change there starts a new directory. Setting
 ``NUMBA_CACHE_DIR`` overrides it; ``NUMBA_DISABLE_JIT=1`` runs kernels as plain Python and
-``NUMBA_BOUNDSCHECK=1`` (with a fresh cache directory) checks every index.
+``NUMBA_BOUNDSCHECK=1`` checks every index (that code has a cache directory of its own).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _SOURCES = ("sorter/model", "sorter/kernels", "plc_sim")
 def sources_hash() -> str:
     """Return a short hash over every source file whose constants kernels may have compiled in."""
     digest = hashlib.sha256(numba.__version__.encode())
+    digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())
     for folder in _SOURCES:
         for path in sorted((_ROOT / folder).glob("*.py")):
             digest.update(path.name.encode())
@@ -58,7 +59,7 @@ def _user() -> str:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_directory())
+    numba.config.CACHE_DIR = str(_cache_directory())  # type: ignore[attr-defined]
 
 
 def kernel(signature: str) -> Callable[[Kernel], Kernel]:
