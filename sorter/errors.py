@@ -15,6 +15,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in one configuration file.
+
+    Attributes
+    ----------
+    file : str
+    key_path : str
+        Like ``line.chutes[3].position_mm``; empty for the file as a whole.
+    line : int
+        Line in the file, from 1; 0 when the file could not be read.
+    problem : str
+        What is wrong.
+    remedy : str
+        What would be right.
+    """
+
+    file: str
+    key_path: str
+    line: int
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        key = f" {self.key_path}:" if self.key_path else ""
+        return f"{where}:{key} {self.problem}; {self.remedy}"
+
 
 class SorterError(Exception):
     """Base of all errors this project raises on purpose.
@@ -24,7 +56,26 @@ class SorterError(Exception):
 
 
 class ConfigError(SorterError):
-    """A configuration that cannot be used."""
+    """A configuration that cannot be used.
+
+    Parameters
+    ----------
+    message : str
+        For a person; names every problem.
+    problems : sequence of Problem
+        The same for a program; empty when the error is not about files.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> ConfigError:
+        """Return the error that lists these problems, one on each line."""
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        return cls(f"{count} in the configuration:\n{listing}", problems)
 
 
 class ReturnsFileError(SorterError):
