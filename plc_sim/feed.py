@@ -1,0 +1,101 @@
+"""What is put on the line: one physical parcel per row of a feed file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sorter.errors import SorterError
+
+COLUMNS = ("label", "length_mm", "width_mm", "height_mm", "weight_g", "arrive_ms")
+
+
+class FeedError(SorterError):
+    """A feed file that cannot be read; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedParcel:
+    """One parcel as it comes to the line.
+
+    Attributes
+    ----------
+    label : bytes
+        What its bar code holds; empty: it has none.
+    length_mm, width_mm, height_mm : float
+    weight_g : int
+    arrive_ms : float or None
+        When it comes to its induction, from the start of the feed, for ``process: as_recorded``.
+    induction_idx : int or None
+        Which induction, in the order of the inducting eyes; None: in turn.
+    """
+
+    label: bytes
+    length_mm: float = 320.0
+    width_mm: float = 240.0
+    height_mm: float = 120.0
+    weight_g: int = 800
+    arrive_ms: float | None = None
+    induction_idx: int | None = None
+
+
+def write_feed(path: Path, parcels: Iterable[FeedParcel]) -> None:
+    """Write a feed file: CSV, UTF-8; bytes of a label that are no UTF-8 are escaped."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for parcel in parcels:
+            writer.writerow(
+                (
+                    parcel.label.decode("utf-8", "surrogateescape")
+                    .encode("unicode_escape")
+                    .decode("ascii"),
+                    f"{parcel.length_mm:g}",
+                    f"{parcel.width_mm:g}",
+                    f"{parcel.height_mm:g}",
+                    parcel.weight_g,
+                    "" if parcel.arrive_ms is None else f"{parcel.arrive_ms:.3f}",
+                )
+            )
+
+
+def read_feed(path: Path) -> list[FeedParcel]:
+    """Return the parcels of a feed file.
+
+    Raises
+    ------
+    FeedError
+        When the file cannot be read or a row makes no sense.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = set(COLUMNS[:5]) - set(reader.fieldnames or ())
+            if missing:
+                raise FeedError(f"{path}: column {', '.join(sorted(missing))} is missing")
+            return [_parcel(path, reader.line_num, row) for row in reader]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise FeedError(f"{path}: cannot be read: {error}") from error
+
+
+def _parcel(path: Path, line: int, row: dict[str, str | None]) -> FeedParcel:
+    try:
+        arrive = row.get("arrive_ms")
+        parcel = FeedParcel(
+            label=(row["label"] or "")
+            .encode("ascii")
+            .decode("unicode_escape")
+            .encode("utf-8", "surrogateescape"),
+            length_mm=float(row["length_mm"] or ""),
+            width_mm=float(row["width_mm"] or ""),
+            height_mm=float(row["height_mm"] or ""),
+            weight_g=int(row["weight_g"] or ""),
+            arrive_ms=float(arrive) if arrive else None,
+        )
+    except (ValueError, UnicodeError) as error:
+        raise FeedError(f"{path}:{line}: {error}") from error
+    if not (0 < parcel.length_mm < 1e5 and parcel.weight_g >= 0):
+        raise FeedError(f"{path}:{line}: length and weight must be positive")
+    return parcel
