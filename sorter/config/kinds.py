@@ -1,0 +1,45 @@
+"""Kinds of configuration files and their models; installed packages add theirs.
+
+An entry point of the group ``sorter.config_kinds``, named like the kind, gives a pydantic model.
+A model with a text field ``line`` refers to a line file, which is checked along with it.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from pydantic import BaseModel
+
+from sorter.config.models import LineFile, ReturnsPolicyFile, SortPlanFile
+from sorter.errors import ConfigError
+
+ENTRY_POINT_GROUP: Final = "sorter.config_kinds"
+OWN_KINDS: Final[dict[str, type[BaseModel]]] = {
+    "line": LineFile,
+    "sort_plan": SortPlanFile,
+    "returns_policy": ReturnsPolicyFile,
+}
+
+
+def kind_names() -> tuple[str, ...]:
+    """Return the names of all kinds, without loading any package."""
+    return (*OWN_KINDS, *sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
+
+
+def model_of(kind: str) -> type[BaseModel] | None:
+    """Return the model of a kind, or None when nobody provides it."""
+    if kind in OWN_KINDS:
+        return OWN_KINDS[kind]
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+        try:
+            model = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"the model of configuration kind {kind!r} ({entry.value}) cannot be loaded: "
+                f"{error}; reinstall the package that provides it"
+            ) from error
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise ConfigError(f"{entry.value} is not a pydantic model; kind {kind!r} needs one")
+        return model
+    return None
