@@ -1,0 +1,105 @@
+"""The commands on their way to the PLC: nine in the window, the rest in a bounded queue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sorter.kernels.mailbox import encode_command
+from sorter.model import mailbox as wire
+from sorter.model.columns import COMMAND_WIDTH, CommandColumn
+from sorter.model.frames import Rows, Words
+
+DEFAULT_QUEUE_CAPACITY = 256
+
+
+class CommandWindow:
+    """Slots of the command block, and what waits for a free one.
+
+    On the wire commands are numbered without gaps, although the queue may replace one: the PLC
+    may then simply take over ``ack + 1`` to ``head``. The sequences that ``decide`` gave are kept
+    beside them for the journal.
+
+    Parameters
+    ----------
+    block : uint16[COMMAND_WORDS]
+        Command block; only its slots are written here.
+    low_first : int
+        1: the low word of a u32 lies at the lower address.
+    queue_capacity : int
+
+    Attributes
+    ----------
+    head : int
+        Newest wire sequence in the window.
+    acknowledged : int
+        Newest wire sequence that the PLC has taken over.
+    taken_over : int
+        The same as ``decide`` numbered it.
+    replaced, overflow : int
+        Waiting commands that a newer one for the same parcel replaced; that did not fit.
+    """
+
+    def __init__(
+        self, block: Words, low_first: int, queue_capacity: int = DEFAULT_QUEUE_CAPACITY
+    ) -> None:
+        self._block = block
+        self._low_first = low_first
+        self._queue_capacity = queue_capacity
+        self._queue: dict[int, list[int]] = {}
+        self._row = np.zeros(COMMAND_WIDTH, np.int64)
+        self._decided_seq = [0] * wire.COMMAND_SLOTS
+        self.head = 0
+        self.acknowledged = 0
+        self.taken_over = 0
+        self.replaced = 0
+        self.overflow = 0
+
+    @property
+    def waiting(self) -> int:
+        """Commands that wait for a free slot."""
+        return len(self._queue)
+
+    @property
+    def in_window(self) -> int:
+        """Commands in the window that the PLC has not taken over yet."""
+        return self.head - self.acknowledged
+
+    def put(self, commands: Rows) -> None:
+        """Queue commands and move as many as fit into the window."""
+        queue = self._queue
+        for command in commands.tolist():
+            parcel = command[CommandColumn.PARCEL]
+            if queue.pop(parcel, None) is not None:
+                self.replaced += 1
+            elif len(queue) >= self._queue_capacity:
+                # The oldest has waited longest: it is the first to be too late anyway.
+                del queue[next(iter(queue))]
+                self.overflow += 1
+            queue[parcel] = command
+        self._fill()
+
+    def take_over(self, acknowledged: int) -> None:
+        """Note the PLC's acknowledgement (of the current epoch) and use the slots it freed."""
+        if self.acknowledged < acknowledged <= self.head:
+            self.acknowledged = acknowledged
+            self.taken_over = self._decided_seq[acknowledged % wire.COMMAND_SLOTS]
+            if self._queue:
+                self._fill()
+
+    def clear(self) -> None:
+        """Forget every command and start again at sequence 1."""
+        self._queue.clear()
+        self._block[wire.COMMAND_HEADER_WORDS :] = 0
+        self.head = 0
+        self.acknowledged = 0
+        self.taken_over = 0
+
+    def _fill(self) -> None:
+        queue = self._queue
+        while queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
+            command = queue.pop(next(iter(queue)))
+            self.head += 1
+            self._decided_seq[self.head % wire.COMMAND_SLOTS] = command[CommandColumn.SEQ]
+            self._row[:] = command
+            self._row[CommandColumn.SEQ] = self.head
+            encode_command(self._block, self._low_first, self._row)

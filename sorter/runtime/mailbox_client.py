@@ -1,0 +1,436 @@
+"""The controller's end of the two mailboxes: words in and out, frames and commands here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sorter.config.models import Mailbox
+from sorter.errors import LinkError, LinkRejected
+from sorter.kernels.mailbox import (
+    OTHER_BOOT,
+    Header,
+    ScanHeader,
+    SlotState,
+    decode_ring,
+    decode_scan,
+    decode_status,
+    encode_command_header,
+)
+from sorter.model import mailbox as wire
+from sorter.model.columns import EVENT_WIDTH, EventColumn
+from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
+from sorter.ports import Acknowledged, FieldBus
+from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
+
+NO_EVENTS: Final = no_rows(EVENT_WIDTH)
+TORN_TRIES: Final = 3
+RING_READS_AT_ONCE: Final = 16
+"""Ring reads in one exchange; what is left comes with the next, so that acks keep flowing."""
+SCANS_AT_ONCE: Final = 16
+UNKNOWN: Final = Acknowledged(0, 0, 0)
+_U16 = 0xFFFF
+_U32 = 0xFFFFFFFF
+_HALF = 0x80000000
+
+
+class MailboxClient:
+    """Exchanges frames for commands with one PLC over any field bus.
+
+    Each record of the PLC is delivered once, in sequence, whatever happens to the link: what the
+    window of newest events does not give is read from the ring. Call :meth:`link_restored` after
+    every (re)connect: the next exchange then carries neither acknowledgements nor commands,
+    because it may be another PLC start that answers.
+
+    Parameters
+    ----------
+    bus : FieldBus
+    mailbox : Mailbox
+        Word order and ring sizes.
+    controller_epoch : int
+        Another one for each start of the controller, 1 to 2^32 - 1.
+    queue_capacity : int
+        Commands that may wait for a free slot of the command window.
+
+    Attributes
+    ----------
+    heartbeat : int
+        Of the PLC, as last seen.
+    plc_heartbeat_age_exchanges : int
+        Exchanges since it last moved.
+    behind : bool
+        The PLC has more than was delivered: exchange again at once.
+    corrupt_records : int
+        Ring slots skipped because their check never fitted, or that were overwritten.
+    torn_reads : int
+        Slots caught half-written and read again.
+    event_overflow, scan_overflow : int
+        Records the PLC could not store, since this client started.
+    boots_seen : int
+        PLC starts seen so far.
+    """
+
+    def __init__(
+        self,
+        bus: FieldBus,
+        mailbox: Mailbox,
+        controller_epoch: int,
+        queue_capacity: int = DEFAULT_QUEUE_CAPACITY,
+    ) -> None:
+        if not 0 < controller_epoch <= _U32:
+            raise ValueError(f"controller epoch {controller_epoch} is not in 1..2^32-1")
+        self._bus = bus
+        self._low_first = 1 if mailbox.word_order == "low_first" else 0
+        self._event_slots = mailbox.event_slots
+        self._scan_slots = mailbox.scan_slots
+        self._block = np.zeros(wire.COMMAND_WORDS, np.uint16)
+        self._status = np.zeros(wire.STATUS_WORDS, np.uint16)
+        self._header = np.zeros(len(Header), np.int64)
+        self._rows = np.zeros(
+            (max(wire.WINDOW_SLOTS, wire.EVENT_PAGE_SLOTS), EVENT_WIDTH), np.int64
+        )
+        self._scan = np.zeros(len(ScanHeader), np.int64)
+        self._epoch = controller_epoch
+        self._own_heartbeat = 0
+        self._probe = np.zeros(wire.COMMAND_WORDS, np.uint16)
+        self._probing = True
+        self._written_head = 0
+        self._boot_id = 0
+        self._resume = UNKNOWN
+        self._resume_encoder = 0
+        self._resume_tick = 0
+        self._acknowledged = UNKNOWN
+        self._event_ack = 0
+        self._scan_ack = 0
+        self._torn_event_tries = 0
+        self._torn_scan_tries = 0
+        self._raw_event_overflow = 0
+        self._raw_scan_overflow = 0
+        self.window = CommandWindow(self._block, self._low_first, queue_capacity)
+        self.heartbeat = -1
+        self.plc_heartbeat_age_exchanges = 0
+        self.behind = False
+        self.corrupt_records = 0
+        self.torn_reads = 0
+        self.event_overflow = 0
+        self.scan_overflow = 0
+        self.boots_seen = 0
+
+    @property
+    def epoch(self) -> int:
+        """Controller epoch in use; another one after each PLC start."""
+        return self._epoch
+
+    @property
+    def urgent(self) -> bool:
+        """There is a reason to exchange again without waiting for news."""
+        return self.behind or self.window.head != self._written_head
+
+    def resume(
+        self, acknowledged: Acknowledged, encoder_count: int = 0, tick_100us: int = 0
+    ) -> None:
+        """Continue behind what an earlier run of the controller has safe on disk.
+
+        Parameters
+        ----------
+        acknowledged : Acknowledged
+            Holds only if the PLC still has the same boot id.
+        encoder_count, tick_100us : int
+            Last known unwrapped values; keeps counts of a restored state comparable.
+        """
+        self._resume = acknowledged
+        self._resume_encoder = encoder_count
+        self._resume_tick = tick_100us
+
+    def link_restored(self) -> None:
+        """Make the next exchange a probe: it may be another PLC start that answers."""
+        self._probing = True
+        self.behind = False
+
+    async def exchange(self, acknowledged: Acknowledged, commands: Rows) -> Frame:
+        """Write acknowledgements and commands, return what the PLC has to say.
+
+        Parameters
+        ----------
+        acknowledged : Acknowledged
+            What the journal has on disk.
+        commands : int64[n, COMMAND_WIDTH]
+            New commands, in sequence.
+
+        Raises
+        ------
+        LinkError
+            The link is broken; nothing is lost, commands stay in the window.
+        """
+        if len(commands):
+            self.window.put(commands)
+        words = await self._bus.exchange(self._next_block(acknowledged))
+        header = self._header
+        count = self._decode(words)
+        events = self._rows[:count].copy() if count else NO_EVENTS
+        # One unpacking: naming the fields through the enum would cost more than the decoding.
+        (
+            _,
+            boot_id,
+            heartbeat,
+            line_state,
+            _,
+            event_overflow,
+            scan_head,
+            scan_overflow,
+            command_ack,
+            encoder_count,
+            tick_100us,
+            _,
+            _,
+            epoch,
+            _,
+            last_scan,
+            reread_from,
+            _,
+        ) = header.tolist()
+        if not boot_id:
+            raise LinkRejected(
+                self._bus.name, "the PLC has not started its program yet (boot id is 0)"
+            )
+        self._probing = False
+        if heartbeat == self.heartbeat:
+            self.plc_heartbeat_age_exchanges += 1
+        else:
+            self.heartbeat = heartbeat
+            self.plc_heartbeat_age_exchanges = 0
+        window = self.window
+        if epoch == self._epoch and command_ack > window.acknowledged:
+            window.take_over(command_ack)
+        if event_overflow != self._raw_event_overflow or scan_overflow != self._raw_scan_overflow:
+            self._count_overflows(event_overflow, scan_overflow)
+        scans: tuple[ScanRead, ...] = ()
+        self.behind = False
+        if reread_from or scan_head > last_scan:
+            events, scans = await self._read_rings(events)
+        return Frame(
+            boot_id,
+            line_state,
+            encoder_count,
+            tick_100us,
+            events,
+            scans,
+            window.taken_over,
+            self.event_overflow,
+            self.scan_overflow,
+        )
+
+    def _next_block(self, acknowledged: Acknowledged) -> Words:
+        """Return the command block to write now."""
+        self._own_heartbeat = (self._own_heartbeat + 1) & _U16
+        if self._probing:
+            self._written_head = 0
+            encode_command_header(
+                self._probe, self._low_first, self._epoch, self._own_heartbeat, 0, 0, 0
+            )
+            return self._probe
+        if acknowledged is not self._acknowledged and acknowledged.boot_id == self._boot_id:
+            self._acknowledged = acknowledged
+            self._event_ack = max(self._event_ack, acknowledged.event_seq)
+            self._scan_ack = max(self._scan_ack, acknowledged.scan_seq)
+        head = self._written_head = self.window.head
+        encode_command_header(
+            self._block,
+            self._low_first,
+            self._epoch,
+            self._own_heartbeat,
+            self._event_ack,
+            self._scan_ack,
+            head,
+        )
+        return self._block
+
+    def _decode(self, words: Words) -> int:
+        """Decode a status block into header and rows; return the number of rows."""
+        if len(words) != wire.STATUS_WORDS:
+            raise LinkRejected(
+                self._bus.name,
+                f"status block has {len(words)} words, {wire.STATUS_WORDS} were expected; "
+                "check the status address or node",
+            )
+        # A copy of our own: the bus may use its buffer again for the ring reads that follow, and
+        # the kernel takes native writable words only.
+        self._status[:] = words
+        count = decode_status(self._status, self._low_first, self._header, self._rows)
+        if count == OTHER_BOOT:
+            version = int(self._header[Header.VERSION])
+            if version != wire.LAYOUT_VERSION:
+                self._header[Header.BOOT_ID] = self._boot_id
+                raise LinkRejected(
+                    self._bus.name,
+                    f"mailbox layout version {version}, this controller speaks "
+                    f"{wire.LAYOUT_VERSION}; update the PLC program or check the status address",
+                )
+            self._start_boot()
+            count = decode_status(self._status, self._low_first, self._header, self._rows)
+        return count
+
+    def _count_overflows(self, events: int, scans: int) -> None:
+        """Add what the PLC's 16-bit overflow counters have grown by."""
+        self.event_overflow += (events - self._raw_event_overflow) & _U16
+        self.scan_overflow += (scans - self._raw_scan_overflow) & _U16
+        self._raw_event_overflow = events
+        self._raw_scan_overflow = scans
+
+    def _start_boot(self) -> None:
+        """Begin with a PLC start not known before: decide where in its rings to begin."""
+        status, low_first, header = self._status, self._low_first, self._header
+        boot_id = int(header[Header.BOOT_ID])
+        version = int(header[Header.VERSION])
+        header[:] = _HALF  # the first values are then taken as they are, 0 to 2^32 - 1
+        header[Header.VERSION] = version
+        header[Header.BOOT_ID] = boot_id
+        self._boot_id = boot_id
+        resumed = self._resume if self._resume.boot_id == boot_id else UNKNOWN
+        self._resume = UNKNOWN
+        if resumed.boot_id:
+            header[Header.ENCODER] = self._resume_encoder
+            header[Header.TICK] = self._resume_tick
+        elif self.boots_seen:
+            # Commands for the belt before the restart must not fire on the belt after it, and
+            # their numbers must not be taken for new ones: the PLC counts anew in a new epoch.
+            self._epoch = self._epoch % _U32 + 1
+        self.boots_seen += 1
+        self.window.clear()
+        self._torn_event_tries = self._torn_scan_tries = 0
+        self._raw_event_overflow = self._raw_scan_overflow = 0
+        self.heartbeat = -1
+        # What another controller has acknowledged is its own; the PLC may have overwritten it.
+        decode_status(status, low_first, header, self._rows)
+        self._event_ack = max(resumed.event_seq, int(header[Header.EVENT_ACK]))
+        self._scan_ack = max(resumed.scan_seq, int(header[Header.SCAN_ACK]))
+        header[Header.LAST_EVENT] = self._event_ack
+        header[Header.LAST_SCAN] = self._scan_ack
+
+    async def _read_rings(self, events: Rows) -> tuple[Rows, tuple[ScanRead, ...]]:
+        """Return `events` with what follows them in the ring, and the new scan records."""
+        header = self._header
+        last_event = int(header[Header.LAST_EVENT])
+        last_scan = int(header[Header.LAST_SCAN])
+        scans: tuple[ScanRead, ...] = ()
+        try:
+            if header[Header.REREAD_FROM]:
+                events = await self._reread(events)
+            scan_head = int(header[Header.SCAN_HEAD])
+            if scan_head > last_scan:
+                scans = await self._read_scans(scan_head)
+        except LinkError:
+            # What was decoded in this exchange goes down with it: the PLC still has it, as it is
+            # not acknowledged, and the next exchange delivers it.
+            if len(events):
+                last_event = int(events[0, EventColumn.SEQ]) - 1
+            header[Header.LAST_EVENT] = last_event
+            header[Header.LAST_SCAN] = last_scan
+            raise
+        return events, scans
+
+    async def _reread(self, events: Rows) -> Rows:
+        """Return `events` and what follows them, read from the event ring."""
+        header = self._header
+        head = int(header[Header.EVENT_HEAD])
+        self._skip_overwritten_events(head)
+        parts = [events]
+        for _ in range(RING_READS_AT_ONCE):
+            following = int(header[Header.LAST_EVENT]) + 1
+            if following > head:
+                break
+            first_slot = following % self._event_slots
+            # Up to the next page border: OPC UA serves the ring in pages of this many slots.
+            to_border = wire.EVENT_PAGE_SLOTS - first_slot % wire.EVENT_PAGE_SLOTS
+            slots = min(to_border, head - following + 1, self._event_slots - first_slot)
+            words = await self._bus.read_events(first_slot, slots)
+            count = decode_ring(
+                np.ascontiguousarray(words, np.uint16), self._low_first, header, self._rows
+            )
+            if count:
+                parts.append(self._rows[:count].copy())
+                self._torn_event_tries = 0
+            if count < slots and not self._skip_bad_event():
+                break
+        self.behind = int(header[Header.LAST_EVENT]) < head
+        return np.concatenate(parts)
+
+    def _skip_overwritten_events(self, head: int) -> None:
+        """Step over events that a full turn of the ring has overwritten."""
+        oldest = head - self._event_slots + 1
+        lost = oldest - 1 - int(self._header[Header.LAST_EVENT])
+        if lost > 0:
+            self.corrupt_records += lost
+            self._header[Header.LAST_EVENT] += lost
+
+    def _skip_bad_event(self) -> bool:
+        """Return whether the slot that stopped the decoder was given up; else try it again."""
+        if self._header[Header.SLOT_STATE] == SlotState.TORN:
+            self.torn_reads += 1
+            self._torn_event_tries += 1
+            if self._torn_event_tries < TORN_TRIES:
+                return False
+        self._torn_event_tries = 0
+        self.corrupt_records += 1
+        self._header[Header.LAST_EVENT] += 1
+        return True
+
+    async def _read_scans(self, head: int) -> tuple[ScanRead, ...]:
+        """Return the scan records up to `head`, each from its own ring slot."""
+        header = self._header
+        oldest = head - self._scan_slots + 1
+        lost = oldest - 1 - int(header[Header.LAST_SCAN])
+        if lost > 0:
+            self.corrupt_records += lost
+            header[Header.LAST_SCAN] += lost
+        scans = []
+        for _ in range(SCANS_AT_ONCE):
+            following = int(header[Header.LAST_SCAN]) + 1
+            if following > head:
+                break
+            words = np.ascontiguousarray(
+                await self._bus.read_scan(following % self._scan_slots), np.uint16
+            )
+            state = decode_scan(words, self._low_first, header, self._scan)
+            if state == SlotState.GOOD:
+                scans.append(scan_read(self._scan.tolist(), words))
+            elif state == SlotState.TORN:
+                self.torn_reads += 1
+                self._torn_scan_tries += 1
+                if self._torn_scan_tries < TORN_TRIES:
+                    break
+                self.corrupt_records += 1
+            else:
+                self.corrupt_records += 1
+            self._torn_scan_tries = 0
+            header[Header.LAST_SCAN] = following
+        self.behind = self.behind or int(header[Header.LAST_SCAN]) < head
+        return tuple(scans)
+
+
+def scan_read(numbers: list[int], words: Words) -> ScanRead:
+    """Return one scan record from its decoded numbers and the words that hold its payload.
+
+    A payload that contradicts its own lengths is cut where it stops making sense and marked as
+    truncated: it came from a device, so it is a value and never an error.
+    """
+    used = min(numbers[ScanHeader.BYTE_LENGTH], 2 * wire.SCAN_PAYLOAD_WORDS)
+    payload = words[wire.SCAN_PAYLOAD : wire.SCAN_CHECK].astype(">u2").tobytes()[:used]
+    codes: list[bytes] = []
+    at = 0
+    while len(codes) < numbers[ScanHeader.CODE_COUNT] and at < used:
+        end = at + 1 + payload[at]
+        if end > used:
+            break
+        codes.append(payload[at + 1 : end])
+        at = end
+    missing = len(codes) < numbers[ScanHeader.CODE_COUNT]
+    return ScanRead(
+        numbers[ScanHeader.SEQ],
+        numbers[ScanHeader.SCANNER],
+        numbers[ScanHeader.ENCODER],
+        numbers[ScanHeader.TICK],
+        tuple(codes),
+        missing or bool(numbers[ScanHeader.FLAGS] & wire.SCAN_FLAG_TRUNCATED),
+    )
