@@ -1,0 +1,318 @@
+"""Field bus over OPC UA, on asyncua's client.
+
+The mailbox is a handful of UInt16 arrays. One exchange writes the command array and reads the
+status array. A subscription to the status array wakes :meth:`OpcUaBus.wait`; it is a hint and
+nothing more, the arrays are the truth.
+
+asyncua's own reconnecting is not used: it can come back connected and silent. After any error
+the client is thrown away and the supervisor calls :meth:`OpcUaBus.connect`, which builds a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import numpy as np
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaprotocol_auto import (
+    CreateMonitoredItemsParameters,
+    CreateSubscriptionParameters,
+    MonitoredItemCreateRequest,
+    MonitoringMode,
+    MonitoringParameters,
+    PublishResult,
+    ReadParameters,
+    ReadValueId,
+    WriteParameters,
+    WriteValue,
+)
+from asyncua.ua.uatypes import DataValue, Int16, NodeId, String, Variant, VariantType
+
+from sorter.config.models import Mailbox, OpcUaLink
+from sorter.errors import LinkLost, LinkRejected, LinkTimeout
+from sorter.io import translate
+from sorter.model.frames import Words
+from sorter.model.mailbox import (
+    COMMAND_HEARTBEAT,
+    EVENT_PAGE_SLOTS,
+    EVENT_WORDS,
+    SCAN_WORDS,
+    STATUS_VERSION,
+    STATUS_WORDS,
+)
+from sorter.ports import Clock
+
+_NS_PER_MS: Final = 1_000_000
+_HEARTBEAT_NS: Final = 100 * _NS_PER_MS
+"""Longest time between two writes of a command block in which only the heartbeat changed."""
+_KEEP_ALIVE_MS: Final = 500.0
+_SILENT_AFTER_KEEP_ALIVES: Final = 3
+_SESSION_MS: Final = 15_000
+_CONNECT_TIMEOUTS: Final = 4
+"""The whole of connect (a dozen requests) may take this many times the configured timeout."""
+
+
+class OpcUaBus:
+    """Moves mailbox words over OPC UA; implements :class:`sorter.ports.FieldBus`.
+
+    Parameters
+    ----------
+    link : OpcUaLink
+        Endpoint, deadline, publishing interval and tag map.
+    mailbox : Mailbox
+        Ring sizes.
+    clock : Clock
+        Times of :meth:`wait` are on it.
+
+    Attributes
+    ----------
+    granted_interval_ms : float
+        Publishing interval that the server granted at the last connect.
+    """
+
+    def __init__(self, link: OpcUaLink, mailbox: Mailbox, clock: Clock) -> None:
+        self._link = link
+        self._mailbox = mailbox
+        self._clock = clock
+        self._name = f"opc ua {link.endpoint}"
+        self._timeout_s = link.timeout_ms / 1000
+        self._poll_ns = max(1, round(link.poll_ms * _NS_PER_MS))
+        self.granted_interval_ms = 0.0
+        self._client: Client | None = None
+        self._namespace = 0
+        self._news = asyncio.Event()
+        self._silent_after_ns = 0
+        self._published_ns = 0
+        self._was_silent = False
+        self._exchanged_ns = 0
+        self._written: Words | None = None
+        self._written_ns = 0
+        self._command_node = NodeId()
+        self._read_status = ReadParameters()
+
+    @property
+    def name(self) -> str:
+        """Link as a person would name it."""
+        return self._name
+
+    async def connect(self) -> None:
+        """Build a new client, check the layout version and subscribe to the status array."""
+        await self.close()
+        translate.quiet_libraries()
+        client = Client(self._link.endpoint, timeout=self._timeout_s, watchdog_intervall=5.0)
+        client.name = client.description = "parcel sorter"
+        client.session_timeout = _SESSION_MS
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUTS * self._timeout_s):
+                await client.connect()
+                self._client = client
+                await self._find_nodes(client)
+                status = await self._read("status array", self._read_status, STATUS_WORDS)
+                where = f"tag {self._link.tags.status}"
+                translate.check_version(self._name, int(status[STATUS_VERSION]), where)
+                await self._subscribe(client)
+        except translate.LIBRARY_ERRORS as error:
+            await self._drop(client)
+            raise translate.translate(self._name, error) from error
+        except BaseException:
+            await self._drop(client)
+            raise
+
+    async def exchange(self, command_block: Words) -> Words:
+        """Write the command array if there is news in it, and read the status array."""
+        now_ns = self._clock.now_ns()
+        if self._must_write(command_block, now_ns):
+            await self._write_command(command_block)
+            self._written = command_block.copy()
+            self._written_ns = now_ns
+        self._news.clear()  # before the read: what is published from now on is not in it
+        status = await self._read("status array", self._read_status, STATUS_WORDS)
+        self._exchanged_ns = self._clock.now_ns()
+        if self._is_silent():
+            await self._drop_current()
+            raise LinkTimeout(self._name, "connected, but the subscription has gone silent")
+        return status
+
+    async def read_events(self, first_slot: int, slot_count: int) -> Words:
+        """Return `slot_count` slots of the event ring, in one request."""
+        end = first_slot + slot_count
+        if first_slot < 0 or slot_count < 1 or end > self._mailbox.event_slots:
+            raise ValueError(f"event slots {first_slot}..{end - 1} are not all in the ring")
+        pages = range(first_slot // EVENT_PAGE_SLOTS, (end - 1) // EVENT_PAGE_SLOTS + 1)
+        tags = [self._link.tags.event_page.format(page=page) for page in pages]
+        slots = min(pages.stop * EVENT_PAGE_SLOTS, self._mailbox.event_slots)
+        skipped = pages.start * EVENT_PAGE_SLOTS
+        words = await self._read(
+            "event pages", self._reading(tags), (slots - skipped) * EVENT_WORDS
+        )
+        return words[(first_slot - skipped) * EVENT_WORDS : (end - skipped) * EVENT_WORDS]
+
+    async def read_scan(self, slot: int) -> Words:
+        """Return one slot of the scan ring."""
+        if not 0 <= slot < self._mailbox.scan_slots:
+            raise ValueError(f"scan slot {slot} is not in the ring")
+        tag = self._link.tags.scan_slot.format(slot=slot)
+        return await self._read("scan slot", self._reading([tag]), SCAN_WORDS)
+
+    async def wait(self, until_ns: int) -> None:
+        """Return when the status array was published, or when a poll is due."""
+        due_ns = min(until_ns, self._exchanged_ns + self._poll_ns)
+        delay_s = max(0, due_ns - self._clock.now_ns()) / 1e9
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._news.wait()
+
+    async def close(self) -> None:
+        """End the session and close the connection; never raises."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await client.disconnect()
+        except translate.LIBRARY_ERRORS:
+            pass  # a peer that is gone cannot be taken leave of
+        finally:
+            await self._drop(client)
+
+    async def _find_nodes(self, client: Client) -> None:
+        """Look the namespace up and prepare the requests that every exchange sends."""
+        tags = self._link.tags
+        namespaces = await client.get_namespace_array()
+        if tags.namespace_uri not in namespaces:
+            raise LinkRejected(
+                self._name,
+                f"the server has no namespace {tags.namespace_uri}: "
+                "compare io.opcua.tags.namespace_uri with the PLC",
+            )
+        self._namespace = namespaces.index(tags.namespace_uri)
+        self._command_node = self._node_id(tags.command)
+        self._read_status = self._reading([tags.status])
+        self._written = None
+
+    async def _subscribe(self, client: Client) -> None:
+        """Subscribe to the status array, as fast as configured and as the server grants."""
+        interval_ms = self._link.publishing_interval_ms
+        keep_alives = max(1, round(_KEEP_ALIVE_MS / max(interval_ms, 1.0)))
+        parameters = CreateSubscriptionParameters()
+        parameters.RequestedPublishingInterval = interval_ms
+        parameters.RequestedMaxKeepAliveCount = keep_alives
+        parameters.RequestedLifetimeCount = 10 * keep_alives
+        parameters.PublishingEnabled = True
+        session = client.uaclient.session
+        granted = await session.create_subscription(parameters, self._on_publish)
+        self.granted_interval_ms = float(granted.RevisedPublishingInterval)
+        keep_alive_ms = granted.RevisedPublishingInterval * granted.RevisedMaxKeepAliveCount
+        self._silent_after_ns = round(_SILENT_AFTER_KEEP_ALIVES * keep_alive_ms * _NS_PER_MS)
+        self._published_ns = self._clock.now_ns()
+        self._was_silent = False
+        item = MonitoredItemCreateRequest()
+        item.ItemToMonitor = self._value_of(self._link.tags.status)
+        item.MonitoringMode = MonitoringMode.Reporting
+        item.RequestedParameters = MonitoringParameters(
+            ClientHandle=1, SamplingInterval=interval_ms, QueueSize=1, DiscardOldest=True
+        )
+        results = await session.create_monitored_items(
+            CreateMonitoredItemsParameters(
+                SubscriptionId=granted.SubscriptionId, ItemsToCreate=[item]
+            )
+        )
+        if not results[0].StatusCode.is_good():
+            raise translate.from_status(self._name, results[0].StatusCode)
+
+    def _on_publish(self, result: PublishResult) -> None:
+        """Note a sign of life; wake :meth:`wait` unless it is only a keep-alive."""
+        self._published_ns = self._clock.now_ns()
+        if result.NotificationMessage.NotificationData:
+            self._news.set()
+
+    def _is_silent(self) -> bool:
+        """Say whether keep-alives are overdue twice in a row.
+
+        Once is not enough: after a pause of this process the publications that came in meanwhile
+        are handled just after the first exchange.
+        """
+        if not self._silent_after_ns:  # a server that publishes at once and sends no keep-alives
+            return False
+        silent = self._exchanged_ns - self._published_ns > self._silent_after_ns
+        twice, self._was_silent = silent and self._was_silent, silent
+        return twice
+
+    def _must_write(self, command_block: Words, now_ns: int) -> bool:
+        written = self._written
+        if written is None or now_ns - self._written_ns >= _HEARTBEAT_NS:
+            return True
+        written[COMMAND_HEARTBEAT] = command_block[COMMAND_HEARTBEAT]
+        return not np.array_equal(written, command_block)
+
+    async def _write_command(self, command_block: Words) -> None:
+        client = self._connected()
+        variant = Variant(command_block.tolist(), VariantType.UInt16, is_array=True)
+        item = WriteValue(
+            NodeId=self._command_node, AttributeId=AttributeIds.Value, Value=DataValue(variant)
+        )
+        try:
+            results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
+        except translate.LIBRARY_ERRORS as error:
+            await self._drop_current()
+            raise translate.translate(self._name, error) from error
+        if not results[0].is_good():
+            raise translate.from_status(self._name, results[0])
+
+    async def _read(self, what: str, request: ReadParameters, expected_words: int) -> Words:
+        client = self._connected()
+        try:
+            results = await client.uaclient.session.read(request)
+            parts = [self._words_of(result) for result in results]
+        except translate.LIBRARY_ERRORS as error:
+            await self._drop_current()
+            raise translate.translate(self._name, error) from error
+        words = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(words) != expected_words:
+            raise translate.wrong_length(self._name, what, len(words), expected_words)
+        return words
+
+    def _words_of(self, result: DataValue) -> Words:
+        status = result.StatusCode
+        if status is not None and not status.is_good():
+            raise translate.from_status(self._name, status)
+        value = result.Value
+        if value is None or value.VariantType != VariantType.UInt16 or not value.is_array:
+            raise LinkRejected(self._name, "a mailbox tag is not a UInt16 array: compare the tags")
+        return np.array(value.Value or (), np.uint16)
+
+    def _reading(self, tags: list[str]) -> ReadParameters:
+        return ReadParameters(NodesToRead=[self._value_of(tag) for tag in tags])
+
+    def _value_of(self, tag: str) -> ReadValueId:
+        return ReadValueId(NodeId=self._node_id(tag), AttributeId=AttributeIds.Value)
+
+    def _node_id(self, tag: str) -> NodeId:
+        """Return the node id of a configured tag: a string identifier, or a whole node id."""
+        if tag.startswith(("ns=", "i=", "s=", "g=", "b=")):
+            return NodeId.from_string(tag)
+        return NodeId(String(tag), Int16(self._namespace))
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise LinkLost(self._name, "not connected")
+        return self._client
+
+    async def _drop_current(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await self._drop(client)
+
+    async def _drop(self, client: Client) -> None:
+        """Cut the connection and end the client's tasks without talking to the server."""
+        publishing = client.uaclient._publish_task
+        client.disconnect_socket()
+        with contextlib.suppress(*translate.LIBRARY_ERRORS):
+            async with asyncio.timeout(self._timeout_s):
+                await client.close_session()
+        if publishing is not None:
+            publishing.cancel()
+            await asyncio.wait({publishing}, timeout=self._timeout_s)
