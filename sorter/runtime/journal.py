@@ -1,0 +1,279 @@
+"""The record of every decision step, two ways: in the caller's thread, or in one of its own.
+
+Both keep the same file in the same form (``journal_writer``); they differ in who waits for the
+disk. An event may be acknowledged to the PLC once :meth:`acknowledged` covers it: then it is
+committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from sorter.errors import JournalError
+from sorter.model.frames import Decisions, Inputs, ScanRead
+from sorter.ports import Acknowledged
+from sorter.runtime.journal_codec import encode_step
+from sorter.runtime.journal_parcels import ParcelRow, PendingStep, Tally
+from sorter.runtime.journal_store import RunInfo
+from sorter.runtime.journal_writer import JournalWriter
+
+__all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]
+
+DEFAULT_COMMIT_STEPS: Final = 64
+"""Steps per commit when simulating: far fewer than the scan ring has slots, so that waiting for an
+acknowledgement never fills it."""
+COMMIT_INTERVAL_S: Final = 0.02
+MAX_PENDING_STEPS: Final = 50_000
+MAX_BATCH_STEPS: Final = 4_096
+CLOSE_DEADLINE_S: Final = 10.0
+
+
+class InlineJournal:
+    """Journal that commits every so many steps in the caller's thread: deterministic.
+
+    For simulation: it does not wait for the disk, so a power cut may cost the newest steps.
+
+    Parameters
+    ----------
+    path : path or None
+        None keeps parcels, counts and hash only.
+    info : RunInfo
+    commit_steps : int
+        Steps per commit.
+
+    Attributes
+    ----------
+    first_parcel_id : int
+        Number for the first parcel of this run; lower ones are taken.
+    last_acknowledged : Acknowledged
+        How far the run before came.
+    """
+
+    def __init__(
+        self, path: Path | str | None, info: RunInfo, commit_steps: int = DEFAULT_COMMIT_STEPS
+    ) -> None:
+        self._writer = JournalWriter(path, info, synchronous="OFF")
+        self._commit_steps = commit_steps
+        self._pending: list[PendingStep] = []
+        self._closed = False
+        self.first_parcel_id = self._writer.first_parcel_id
+        self.last_acknowledged = self._writer.last_acknowledged
+
+    def append(
+        self, now_ns: int, inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions
+    ) -> None:
+        """Take over one step; every ``commit_steps`` steps this writes and commits.
+
+        Raises
+        ------
+        JournalError
+            The file cannot be written.
+        """
+        pending = self._pending
+        pending.append(
+            PendingStep(
+                now_ns,
+                encode_step(inputs, scans, decided),
+                inputs.boot_id,
+                scans,
+                decided.decisions,
+                decided.outcomes,
+            )
+        )
+        if len(pending) >= self._commit_steps:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._pending:
+            batch, self._pending = self._pending, []
+            self._writer.write(batch)
+
+    def acknowledged(self) -> Acknowledged:
+        """Return what has been committed so far."""
+        return self._writer.acknowledged
+
+    @property
+    def lag_steps(self) -> int:
+        """Steps taken over and not committed yet."""
+        return len(self._pending)
+
+    @property
+    def tally(self) -> Tally:
+        """Counts over this run, complete after :meth:`close`."""
+        return self._writer.tally
+
+    def sha256_hex(self) -> str:
+        """Return the hash over everything decided in this run so far."""
+        if not self._closed:
+            self._commit()
+        return self._writer.sha256_hex()
+
+    def parcels(self) -> list[ParcelRow]:
+        """Return the rows of this run's parcels; call it before :meth:`close`."""
+        self._commit()
+        return self._writer.parcels()
+
+    def close(self) -> None:
+        """Commit what is pending and close. A second call does nothing.
+
+        Raises
+        ------
+        JournalError
+            The file cannot be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._commit()
+        except JournalError:
+            self._writer.abandon()
+            raise
+        self._writer.finish()
+
+
+class ThreadedJournal:
+    """Journal that commits in a thread of its own, a group of steps at a time.
+
+    For the live line: what it acknowledges is on the disk (fsync), also after a power cut.
+
+    Parameters
+    ----------
+    path : path
+    info : RunInfo
+    commit_interval_s : float
+        Steps that come within this time are committed together.
+    max_pending_steps : int
+        Steps that may wait for the disk before :meth:`append` refuses more.
+
+    Attributes
+    ----------
+    first_parcel_id : int
+        Number for the first parcel of this run; lower ones are taken.
+    last_acknowledged : Acknowledged
+        How far the run before came.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        info: RunInfo,
+        commit_interval_s: float = COMMIT_INTERVAL_S,
+        max_pending_steps: int = MAX_PENDING_STEPS,
+    ) -> None:
+        self._writer = JournalWriter(path, info, synchronous="FULL")
+        self._commit_interval_s = commit_interval_s
+        self._max_pending_steps = max_pending_steps
+        self._pending: deque[PendingStep] = deque()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._error: JournalError | None = None
+        self._closed = False
+        self.first_parcel_id = self._writer.first_parcel_id
+        self.last_acknowledged = self._writer.last_acknowledged
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def append(
+        self, now_ns: int, inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions
+    ) -> None:
+        """Take over one step; never waits for the disk.
+
+        Raises
+        ------
+        JournalError
+            The thread could not write, or the disk has fallen too far behind.
+        """
+        if self._error is not None:
+            raise self._error
+        pending = self._pending
+        if len(pending) >= self._max_pending_steps:
+            raise JournalError(
+                f"{self._writer.path}: {len(pending)} steps wait for the disk; "
+                "it is too slow or stuck: check it, then restart the controller"
+            )
+        pending.append(
+            PendingStep(
+                now_ns,
+                encode_step(inputs, scans, decided),
+                inputs.boot_id,
+                scans,
+                decided.decisions,
+                decided.outcomes,
+            )
+        )
+        # Set only when clear: setting takes a lock, asking does not.
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def acknowledged(self) -> Acknowledged:
+        """Return what has been committed so far."""
+        return self._writer.acknowledged
+
+    @property
+    def lag_steps(self) -> int:
+        """Steps taken over and not committed yet."""
+        return len(self._pending)
+
+    @property
+    def tally(self) -> Tally:
+        """Counts over this run, complete after :meth:`close`."""
+        return self._writer.tally
+
+    def sha256_hex(self) -> str:
+        """Return the hash over everything committed in this run; final after :meth:`close`."""
+        return self._writer.sha256_hex()
+
+    def close(self) -> None:
+        """Commit what is pending and close. A second call does nothing.
+
+        Raises
+        ------
+        JournalError
+            The file could not be written, or not within the deadline.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(CLOSE_DEADLINE_S)
+        if self._thread.is_alive():
+            raise JournalError(
+                f"{self._writer.path}: {len(self._pending)} steps could not be written within "
+                f"{CLOSE_DEADLINE_S:.0f} s; the disk is stuck"
+            )
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not (self._stop.is_set() and not self._pending):
+                self._wake.wait()
+                self._stop.wait(self._commit_interval_s)
+                # Clear before taking: a step that comes in between sets it again.
+                self._wake.clear()
+                self._commit()
+            self._writer.finish()
+        except JournalError as error:
+            self._fail(error)
+        except Exception as error:
+            # The hot loop must learn of any end of this thread, also of one nobody thought of.
+            self._fail(JournalError(f"{self._writer.path}: the journal's thread failed: {error!r}"))
+
+    def _commit(self) -> None:
+        pending = self._pending
+        while pending:
+            # Looked at first and taken after the commit, so that lag_steps counts it till then.
+            count = min(len(pending), MAX_BATCH_STEPS)
+            self._writer.write([pending[i] for i in range(count)])
+            for _ in range(count):
+                pending.popleft()
+
+    def _fail(self, error: JournalError) -> None:
+        self._error = error
+        self._writer.abandon()

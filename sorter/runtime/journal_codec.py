@@ -1,0 +1,258 @@
+"""One decision step as bytes, and back.
+
+A payload is a fixed head and the arrays behind it, little-endian, int64 cells, nothing between::
+
+    version u16 | line_state u16 | boot_id u32 | encoder_count i64      16 bytes, not hashed
+    rows of events, scans, commands, decisions, candidates, outcomes,   7 x u32 ]
+        bytes of raw scans                                                      ] hashed: same seed,
+    events | scans | commands | decisions | candidates | outcomes               ] same hash
+    raw scans, each: truncated u8, codes u16, per code: length u32, bytes       ]
+
+The hash leaves out the encoder reading and the PLC's boot id: when the loop happened to look is not
+part of what was decided. A CRC-32 of payload and time is kept beside the payload (see
+``journal_store``), so that damage is found before a damaged step is believed.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sorter.errors import JournalError
+from sorter.model.columns import (
+    CANDIDATE_WIDTH,
+    COMMAND_WIDTH,
+    DECISION_WIDTH,
+    EVENT_WIDTH,
+    OUTCOME_WIDTH,
+    SCAN_WIDTH,
+    ScanColumn,
+)
+from sorter.model.frames import Decisions, Inputs, Rows, ScanRead
+
+CODEC_VERSION: Final = 1
+MAX_CODE_BYTES: Final = 0xFFFF_FFFF
+
+_HEAD = struct.Struct("<HHIq7I")
+_HASHED_FROM: Final = 16
+_READ = struct.Struct("<BH")
+_LENGTH = struct.Struct("<I")
+_I64 = struct.Struct("<q")
+_WIDTHS: Final = (
+    EVENT_WIDTH,
+    SCAN_WIDTH,
+    COMMAND_WIDTH,
+    DECISION_WIDTH,
+    CANDIDATE_WIDTH,
+    OUTCOME_WIDTH,
+)
+_CELL_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision step as it was recorded.
+
+    Attributes
+    ----------
+    step : int
+        Row number in the journal.
+    now_ns : int
+        The clock at the step; its zero means nothing.
+    inputs : Inputs
+    reads : tuple of ScanRead
+        What the scanners sent, row for row with ``inputs.scans``.
+    decided : Decisions
+    """
+
+    step: int
+    now_ns: int
+    inputs: Inputs
+    reads: tuple[ScanRead, ...]
+    decided: Decisions
+
+
+def encode_step(inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions) -> bytes:
+    """Return one step as bytes.
+
+    Raises
+    ------
+    JournalError
+        A value does not fit the format.
+    """
+    events = inputs.events
+    scan_rows = inputs.scans
+    commands = decided.commands
+    decisions = decided.decisions
+    candidates = decided.candidates
+    outcomes = decided.outcomes
+    raw = _encode_reads(scans, len(scan_rows)) if len(scan_rows) or scans else b""
+    counts = (
+        len(events),
+        len(scan_rows),
+        len(commands),
+        len(decisions),
+        len(candidates),
+        len(outcomes),
+    )
+    try:
+        head = _HEAD.pack(
+            CODEC_VERSION,
+            inputs.line_state,
+            inputs.boot_id,
+            inputs.encoder_count,
+            *counts,
+            len(raw),
+        )
+    except struct.error as error:
+        raise JournalError(
+            f"journal: step at encoder {inputs.encoder_count} does not fit the record format: "
+            f"boot id {inputs.boot_id}, line state {inputs.line_state} ({error})"
+        ) from error
+    parts = [head]
+    # Most arrays of most steps are empty; asking first costs less than an empty copy.
+    if counts[0]:
+        parts.append(events.tobytes())
+    if counts[1]:
+        parts.append(scan_rows.tobytes())
+    if counts[2]:
+        parts.append(commands.tobytes())
+    if counts[3]:
+        parts.append(decisions.tobytes())
+    if counts[4]:
+        parts.append(candidates.tobytes())
+    if counts[5]:
+        parts.append(outcomes.tobytes())
+    if raw:
+        parts.append(raw)
+    return b"".join(parts)
+
+
+def _encode_reads(scans: Sequence[ScanRead], row_count: int) -> bytes:
+    if len(scans) != row_count:
+        raise JournalError(
+            f"journal: {len(scans)} scanner results were joined to {row_count} registry answers; "
+            "the host link must answer each result with one row"
+        )
+    parts = []
+    for read in scans:
+        parts.append(_READ.pack(read.truncated, len(read.codes)))
+        for code in read.codes:
+            parts.append(_LENGTH.pack(len(code)))
+            parts.append(code)
+    return b"".join(parts)
+
+
+def step_check(now_ns: int, payload: bytes) -> int:
+    """Return the CRC-32 that is kept beside a payload; covers its time as well."""
+    return zlib.crc32(payload, now_ns & 0xFFFF_FFFF)
+
+
+def hashed_part(payload: bytes) -> bytes:
+    """Return the part of a payload that the journal hash runs over; empty for an empty step."""
+    return payload[_HASHED_FROM:] if len(payload) > _HEAD.size else b""
+
+
+def join_hashed(payloads: Iterable[bytes]) -> bytes:
+    """Return the hashed parts of many payloads in order, for one call of the hash function."""
+    return b"".join([p[_HASHED_FROM:] for p in payloads if len(p) > _HEAD.size])
+
+
+def last_event_seq(payload: bytes) -> int:
+    """Return the sequence of the newest event in a payload, 0 when it has none."""
+    event_count = _HEAD.unpack_from(payload)[4]
+    if not event_count:
+        return 0
+    offset = _HEAD.size + (event_count - 1) * EVENT_WIDTH * _CELL_BYTES
+    return int(_I64.unpack_from(payload, offset)[0])
+
+
+def decode_step(step: int, now_ns: int, payload: bytes, check: int | None = None) -> Step:
+    """Return the step held in a payload.
+
+    Parameters
+    ----------
+    step, now_ns : int
+        Row number and time kept beside the payload.
+    payload : bytes
+    check : int, optional
+        CRC-32 kept beside the payload; not compared when absent.
+
+    Raises
+    ------
+    JournalError
+        The payload is damaged or of another version; the message names the step.
+    """
+    if check is not None and step_check(now_ns, payload) != check:
+        raise _damaged(step, "its check sum does not fit its content")
+    if len(payload) < _HEAD.size:
+        raise _damaged(step, f"{len(payload)} bytes are too few for its head")
+    version, line_state, boot_id, encoder_count, *counts, raw_bytes = _HEAD.unpack_from(payload)
+    if version != CODEC_VERSION:
+        raise JournalError(
+            f"journal step {step} is written in format {version}, this software reads format "
+            f"{CODEC_VERSION}; use the version of the software that wrote it"
+        )
+    cells = sum(count * width for count, width in zip(counts, _WIDTHS, strict=True))
+    expected = _HEAD.size + cells * _CELL_BYTES + raw_bytes
+    if len(payload) != expected:
+        raise _damaged(step, f"it has {len(payload)} bytes, its head announces {expected}")
+    arrays: list[Rows] = []
+    offset = _HEAD.size
+    for count, width in zip(counts, _WIDTHS, strict=True):
+        flat = np.frombuffer(payload, "<i8", count * width, offset)
+        arrays.append(flat.astype(np.int64).reshape(count, width))
+        offset += count * width * _CELL_BYTES
+    events, scan_rows, commands, decisions, candidates, outcomes = arrays
+    return Step(
+        step,
+        now_ns,
+        Inputs(boot_id, line_state, encoder_count, events, scan_rows),
+        _decode_reads(step, scan_rows, payload[offset:]),
+        Decisions(commands, decisions, candidates, outcomes),
+    )
+
+
+def _decode_reads(step: int, scan_rows: Rows, raw: bytes) -> tuple[ScanRead, ...]:
+    reads = []
+    offset = 0
+    try:
+        for row in scan_rows.tolist():
+            truncated, code_count = _READ.unpack_from(raw, offset)
+            offset += _READ.size
+            codes = []
+            for _ in range(code_count):
+                (length,) = _LENGTH.unpack_from(raw, offset)
+                offset += _LENGTH.size
+                code = raw[offset : offset + length]
+                if len(code) != length:
+                    raise _damaged(step, "a scanned code is cut short")
+                codes.append(code)
+                offset += length
+            reads.append(
+                ScanRead(
+                    row[ScanColumn.SEQ],
+                    row[ScanColumn.SCANNER],
+                    row[ScanColumn.ENCODER],
+                    row[ScanColumn.TICK],
+                    tuple(codes),
+                    bool(truncated),
+                )
+            )
+    except struct.error as error:
+        raise _damaged(step, "its scanned codes are cut short") from error
+    if offset != len(raw):
+        raise _damaged(step, f"{len(raw) - offset} bytes follow its last scanned code")
+    return tuple(reads)
+
+
+def _damaged(step: int, problem: str) -> JournalError:
+    return JournalError(
+        f"journal step {step} is damaged: {problem}; restore the journal from a copy, or start a "
+        "new one (the line can go on with an empty journal)"
+    )

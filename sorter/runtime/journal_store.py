@@ -1,0 +1,429 @@
+"""The journal's SQLite file: schema, opening, reading. ``journal`` writes it.
+
+=============  =====================================================================================
+table          one row per
+=============  =====================================================================================
+meta           fact about the file: line name, software that made it
+runs           start of the controller: how far it came, whether it ended cleanly, its hash
+run_files      configuration file of a run, as text: a replay needs nothing else
+steps          decision step (``journal_codec``)
+parcels        parcel, written when it ends, and for those still on the line when a run ends
+more_codes     further code read on a parcel
+=============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, cast
+
+from sorter.errors import JournalError
+from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
+from sorter.model.layout import LineLayout
+from sorter.model.plan import SortPlan
+from sorter.ports import Acknowledged
+from sorter.runtime.journal_codec import Step, decode_step
+from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep
+
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x50534A31
+"""Marks the file as ours ("PSJ1"), so that no other SQLite file is mistaken for a journal."""
+BUSY_TIMEOUT_S: Final = 5.0
+IN_MEMORY: Final = ":memory:"
+
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY,
+    software TEXT NOT NULL,
+    first_step INTEGER NOT NULL,
+    next_step INTEGER NOT NULL,
+    first_parcel INTEGER NOT NULL,
+    last_parcel INTEGER NOT NULL,
+    open_from_step INTEGER NOT NULL,
+    boot_id INTEGER NOT NULL,
+    event_seq INTEGER NOT NULL,
+    scan_seq INTEGER NOT NULL,
+    state_capacity INTEGER NOT NULL,
+    initial_state BLOB,
+    names TEXT NOT NULL,
+    notes TEXT NOT NULL,
+    sha256 TEXT,
+    ended_cleanly INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE run_files (
+    run INTEGER NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE TABLE steps (
+    step INTEGER PRIMARY KEY, now_ns INTEGER NOT NULL, crc32 INTEGER NOT NULL, payload BLOB NOT NULL
+);
+CREATE TABLE parcels (
+    parcel INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    code TEXT,
+    opened_step INTEGER NOT NULL,
+    closed_step INTEGER NOT NULL,
+    opened_eye INTEGER NOT NULL,
+    opened_encoder INTEGER NOT NULL,
+    opened_cause INTEGER NOT NULL,
+    grade INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    article INTEGER NOT NULL,
+    laps INTEGER NOT NULL,
+    disposition INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    chute INTEGER NOT NULL,
+    closed_encoder INTEGER NOT NULL
+);
+CREATE INDEX parcels_by_code ON parcels (code) WHERE code IS NOT NULL;
+CREATE TABLE more_codes (
+    code TEXT NOT NULL, parcel INTEGER NOT NULL, PRIMARY KEY (code, parcel)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LineNames:
+    """Names and places on a line, so that a journal can be read without its configuration.
+
+    Attributes
+    ----------
+    mm_per_count, belt_speed_mm_s : float
+    loop_counts : int
+        0 for a line that ends.
+    eyes, scanners, scales, zones, chutes, streams : tuple of str
+        Index in the tuple = code in the steps.
+    eye_positions, scanner_positions, chute_positions, entry_delays : tuple of int
+        Counts from the line's origin; an entry delay counts from the chute's mouth.
+    """
+
+    mm_per_count: float
+    belt_speed_mm_s: float
+    loop_counts: int
+    eyes: tuple[str, ...]
+    scanners: tuple[str, ...]
+    scales: tuple[str, ...]
+    zones: tuple[str, ...]
+    chutes: tuple[str, ...]
+    streams: tuple[str, ...]
+    eye_positions: tuple[int, ...]
+    scanner_positions: tuple[int, ...]
+    chute_positions: tuple[int, ...]
+    entry_delays: tuple[int, ...]
+
+    @classmethod
+    def of(cls, layout: LineLayout, plan: SortPlan) -> LineNames:
+        """Return the names of a line and its plan."""
+        return cls(
+            layout.mm_per_count,
+            layout.belt_speed_mm_s,
+            int(layout.line[LineField.LOOP_COUNTS]),
+            tuple(layout.eye_names),
+            tuple(layout.scanner_names),
+            tuple(layout.scale_names),
+            tuple(layout.zone_names),
+            tuple(layout.chute_names),
+            tuple(plan.stream_names),
+            tuple(layout.eyes[EyeColumn.POSITION].tolist()),
+            tuple(layout.scanners[StationColumn.POSITION].tolist()),
+            tuple(layout.chutes[ChuteColumn.POSITION].tolist()),
+            tuple(layout.chutes[ChuteColumn.ENTRY_DELAY].tolist()),
+        )
+
+    def to_json(self) -> str:
+        """Return the names as JSON."""
+        return json.dumps({item.name: getattr(self, item.name) for item in fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> LineNames:
+        """Return the names that :meth:`to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**cast("dict[str, Any]", listed))
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run of the controller says about itself when it opens its journal.
+
+    Attributes
+    ----------
+    layout, plan
+        What it runs; names are kept for reading, ``files`` for replaying.
+    files : mapping of str to str
+        Configuration texts by the name :func:`~sorter.config.load.load_line_from_texts` wants.
+    notes : mapping of str to str
+        Anything worth knowing later: protocol, seed, scenario.
+    state_capacity : int
+        Capacity of the tracking table, as given to ``State.create``.
+    initial_state : bytes or None
+        ``State.to_bytes()`` when the run does not begin with an empty line.
+    """
+
+    layout: LineLayout
+    plan: SortPlan
+    files: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    state_capacity: int = 2048
+    initial_state: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the journal has it; see :data:`SCHEMA`."""
+
+    run: int
+    software: str
+    first_step: int
+    next_step: int
+    first_parcel: int
+    last_parcel: int
+    open_from_step: int
+    acknowledged: Acknowledged
+    state_capacity: int
+    initial_state: bytes | None
+    names: LineNames
+    notes: dict[str, str]
+    sha256: str | None
+    ended_cleanly: bool
+
+
+def software_version() -> str:
+    """Return the version of the installed software."""
+    return version("parcel-sorter")
+
+
+def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
+    """Open or create a journal file for one writer.
+
+    Raises
+    ------
+    JournalError
+        It cannot be created, or is something else than a journal of this schema.
+    """
+    try:
+        # The connection is handed to the writer thread as a whole, never shared.
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise _cannot_open(path, error) from error
+    try:
+        _prepare(connection, path, synchronous)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _cannot_open(path, error) from error
+    except JournalError:
+        connection.close()
+        raise
+    return connection
+
+
+def _cannot_open(path: str, error: sqlite3.Error) -> JournalError:
+    return JournalError(
+        f"{path}: cannot be opened as a journal ({error}); check the path, its permissions and the "
+        "free space, or name a file that does not exist yet"
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables:
+        _check_schema(connection, path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    if not tables:
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+            f"{SCHEMA} COMMIT;"
+        )
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('created_by', ?)",
+            (f"parcel-sorter {software_version()}",),
+        )
+
+
+def _check_schema(connection: sqlite3.Connection, path: str) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    schema = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise JournalError(
+            f"{path}: is an SQLite file but not a journal of this software; name another file"
+        )
+    if schema != SCHEMA_VERSION:
+        raise JournalError(
+            f"{path}: is a journal of schema {schema}, this software knows schema "
+            f"{SCHEMA_VERSION}; use the version that wrote it, or name another file"
+        )
+
+
+def _run_of(row: tuple[Any, ...]) -> Run:
+    run, software, first_step, next_step, first_parcel, last_parcel, open_from_step, *rest = row
+    boot_id, event_seq, scan_seq, capacity, initial_state, names, notes, sha256, clean = rest
+    return Run(
+        run,
+        software,
+        first_step,
+        next_step,
+        first_parcel,
+        last_parcel,
+        open_from_step,
+        Acknowledged(boot_id, event_seq, scan_seq),
+        capacity,
+        initial_state,
+        LineNames.from_json(names),
+        json.loads(notes),
+        sha256,
+        bool(clean),
+    )
+
+
+def pending_of(step: Step) -> PendingStep:
+    """Return a recorded step in the form in which the parcel book takes it."""
+    return PendingStep(
+        step.now_ns,
+        b"",
+        step.inputs.boot_id,
+        step.reads,
+        step.decided.decisions,
+        step.decided.outcomes,
+    )
+
+
+class JournalReader:
+    """Reads a journal file, also while a controller writes it.
+
+    Parameters
+    ----------
+    path : path
+        An existing journal.
+
+    Raises
+    ------
+    JournalError
+        It is missing, or no journal.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise JournalError(f"{path}: there is no such journal; check the path")
+        try:
+            self._connection = sqlite3.connect(
+                self.path.absolute().as_uri() + "?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S
+            )
+        except sqlite3.Error as error:
+            raise _cannot_open(str(path), error) from error
+        try:
+            _check_schema(self._connection, str(path))
+        except sqlite3.Error as error:
+            self.close()
+            raise _cannot_open(str(path), error) from error
+        except JournalError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> JournalReader:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(query, parameters)
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{self.path}: cannot be read ({error}); restore the journal from a copy"
+            ) from error
+
+    def line_name(self) -> str:
+        """Return the name of the line the journal belongs to."""
+        for (value,) in self._rows("SELECT value FROM meta WHERE key = 'line'"):
+            return str(value)
+        raise JournalError(f"{self.path}: holds no run yet")
+
+    def runs(self) -> list[Run]:
+        """Return all runs, oldest first."""
+        query = (
+            "SELECT run, software, first_step, next_step, first_parcel, last_parcel,"
+            " open_from_step, boot_id, event_seq, scan_seq, state_capacity, initial_state, names,"
+            " notes, sha256, ended_cleanly FROM runs ORDER BY run"
+        )
+        try:
+            return [_run_of(row) for row in self._rows(query)]
+        except (ValueError, TypeError) as error:
+            raise JournalError(
+                f"{self.path}: the table of runs is damaged ({error}); restore it from a copy"
+            ) from error
+
+    def files(self, run: int) -> dict[str, str]:
+        """Return the configuration texts of a run."""
+        return dict(self._rows("SELECT name, content FROM run_files WHERE run = ?", run))
+
+    def steps(self, first: int, last: int) -> Iterator[Step]:
+        """Return the steps `first` to `last` inclusive, in order.
+
+        Raises
+        ------
+        JournalError
+            A step is damaged.
+        """
+        query = "SELECT step, now_ns, crc32, payload FROM steps WHERE step BETWEEN ? AND ?"
+        for step, now_ns, check, payload in self._rows(query + " ORDER BY step", first, last):
+            if not isinstance(payload, bytes) or not isinstance(now_ns, int):
+                raise JournalError(f"journal step {step} is damaged: it holds no record")
+            yield decode_step(step, now_ns, payload, check)
+
+    def open_parcels(self, run: Run) -> dict[int, ParcelRow]:
+        """Return the parcels on the line at the last committed step of a run, by number.
+
+        Read from the steps: their rows are written only when the run ends, and a run that was
+        killed could not write them.
+        """
+        return {row.parcel: row for row in self._follow(run).still_open()}
+
+    def _follow(self, run: Run) -> ParcelBook:
+        book = ParcelBook(run.run, run.last_parcel, self.parcel)
+        for step in self.steps(run.open_from_step, run.next_step - 1):
+            book.take(step.step, (pending_of(step),))
+        return book
+
+    def parcel(self, number: int) -> ParcelRow | None:
+        """Return the row of a parcel that ended, or was on the line when its run ended."""
+        query = "SELECT * FROM parcels WHERE parcel = ?"
+        for row in self._rows(query, number):
+            return ParcelRow(*row)
+        return None
+
+    def parcels(self, run: int | None = None) -> Iterator[ParcelRow]:
+        """Return the rows of all parcels, of one run or of all, by number."""
+        query = "SELECT * FROM parcels WHERE ?1 IS NULL OR run = ?1 ORDER BY parcel"
+        for row in self._rows(query, run):
+            yield ParcelRow(*row)
+
+    def parcels_with_code(self, code: str) -> list[int]:
+        """Return the parcels that carried a code, oldest first."""
+        query = (
+            "SELECT parcel FROM parcels WHERE code = ?1"
+            " UNION SELECT parcel FROM more_codes WHERE code = ?1 ORDER BY parcel"
+        )
+        return [row[0] for row in self._rows(query, code)]
+
+    def nearest_parcels(self, number: int, count: int = 5) -> list[int]:
+        """Return the parcel numbers next to one that is not there."""
+        query = (
+            "SELECT parcel FROM (SELECT parcel FROM parcels WHERE parcel < ?1 ORDER BY parcel DESC"
+            " LIMIT ?2) UNION SELECT parcel FROM (SELECT parcel FROM parcels WHERE parcel > ?1"
+            " ORDER BY parcel LIMIT ?2) ORDER BY abs(parcel - ?1), parcel LIMIT ?2"
+        )
+        return sorted(row[0] for row in self._rows(query, number, count))

@@ -1,0 +1,305 @@
+"""Writes batches of steps into the journal's file; shared by both journals."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from sorter.errors import JournalError
+from sorter.ports import Acknowledged
+from sorter.runtime.journal_codec import join_hashed, last_event_seq, step_check
+from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep, Tally
+from sorter.runtime.journal_store import (
+    IN_MEMORY,
+    JournalReader,
+    LineNames,
+    RunInfo,
+    connect_writable,
+    software_version,
+)
+
+if sys.platform != "win32":
+    import fcntl
+
+_PARCEL_CELLS: Final = ",".join("?" * len(ParcelRow.__slots__))
+_PUT_STEP: Final = "INSERT INTO steps VALUES (?,?,?,?)"
+# S608: the only thing formatted in is a row of question marks.
+_PUT_PARCEL: Final = f"INSERT OR REPLACE INTO parcels VALUES ({_PARCEL_CELLS})"  # noqa: S608
+_PUT_CODE: Final = "INSERT OR IGNORE INTO more_codes VALUES (?,?)"
+_PUT_RUN: Final = (
+    "INSERT INTO runs (software, first_step, next_step, first_parcel, last_parcel, open_from_step,"
+    " boot_id, event_seq, scan_seq, state_capacity, initial_state, names, notes)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_UPDATE_RUN: Final = (
+    "UPDATE runs SET next_step=?, last_parcel=?, open_from_step=?, boot_id=?, event_seq=?,"
+    " scan_seq=? WHERE run=?"
+)
+NOTHING: Final = Acknowledged(0, 0, 0)
+
+
+class JournalWriter:
+    """One run's hold on a journal file. Used by one thread at a time.
+
+    Parameters
+    ----------
+    path : path or None
+        None or ``:memory:`` keeps parcels, counts and hash only, and no steps.
+    info : RunInfo
+    synchronous : str
+        SQLite's setting: ``FULL`` when an acknowledgement must survive a power cut.
+
+    Attributes
+    ----------
+    last_parcel_id : int
+        Highest parcel number the journal has seen; a run goes on above it.
+    last_acknowledged : Acknowledged
+        How far the run before came; all zero in a new journal.
+    acknowledged : Acknowledged
+        What is committed.
+    """
+
+    def __init__(self, path: Path | str | None, info: RunInfo, synchronous: str) -> None:
+        self.path = IN_MEMORY if path is None else str(path)
+        self._keeps_steps = self.path != IN_MEMORY
+        self._lock = _lock(self.path) if self._keeps_steps else None
+        try:
+            self._connection = connect_writable(self.path, synchronous)
+        except JournalError:
+            self._unlock()
+            raise
+        self._sha256 = hashlib.sha256()
+        try:
+            self._begin_run(info)
+        except (sqlite3.Error, JournalError) as error:
+            self._connection.close()
+            self._unlock()
+            if isinstance(error, JournalError):
+                raise
+            raise self._failed(error) from error
+
+    def _begin_run(self, info: RunInfo) -> None:
+        execute = self._connection.execute
+        self._check_line(info.layout.name)
+        self.last_parcel_id = 0
+        self.last_acknowledged = NOTHING
+        rows = execute(
+            "SELECT max(last_parcel) OVER (), boot_id, event_seq, scan_seq, ended_cleanly"
+            " FROM runs ORDER BY run DESC LIMIT 1"
+        ).fetchall()
+        if rows:
+            self.last_parcel_id = rows[0][0]
+            self.last_acknowledged = Acknowledged(*rows[0][1:4])
+            if not rows[0][4]:
+                self._close_killed_run()
+        self.acknowledged = self.last_acknowledged
+        self._next_step = 1 + execute("SELECT coalesce(max(step), 0) FROM steps").fetchone()[0]
+        self.first_parcel_id = self.last_parcel_id + 1
+        with self._transaction():
+            cursor = execute(_PUT_RUN, self._run_cells(info))
+            self.run = int(cursor.lastrowid or 0)
+            self._connection.executemany(
+                "INSERT INTO run_files VALUES (?,?,?)",
+                [(self.run, name, text) for name, text in info.files.items()],
+            )
+        self.book = ParcelBook(self.run, self.last_parcel_id, self._parcel)
+
+    def _run_cells(self, info: RunInfo) -> tuple[object, ...]:
+        acknowledged = self.acknowledged
+        return (
+            software_version(),
+            self._next_step,
+            self._next_step,
+            self.first_parcel_id,
+            self.last_parcel_id,
+            self._next_step,
+            acknowledged.boot_id,
+            acknowledged.event_seq,
+            acknowledged.scan_seq,
+            info.state_capacity,
+            info.initial_state,
+            LineNames.of(info.layout, info.plan).to_json(),
+            json.dumps(dict(info.notes)),
+        )
+
+    def _check_line(self, line_name: str) -> None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'line'").fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO meta VALUES ('line', ?)", (line_name,))
+        elif row[0] != line_name:
+            raise JournalError(
+                f"{self.path}: is the journal of line {row[0]!r}, not of {line_name!r}; "
+                "one journal belongs to one line: name another file"
+            )
+
+    def _close_killed_run(self) -> None:
+        """Write the rows of the parcels that were on the line when the last run was killed."""
+        with JournalReader(self.path) as reader:
+            rows = list(reader.open_parcels(reader.runs()[-1]).values())
+        with self._transaction():
+            self._connection.executemany(_PUT_PARCEL, [row.cells() for row in rows])
+
+    def _parcel(self, number: int) -> ParcelRow | None:
+        row = self._connection.execute(
+            "SELECT * FROM parcels WHERE parcel = ?", (number,)
+        ).fetchone()
+        return None if row is None else ParcelRow(*row)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @property
+    def tally(self) -> Tally:
+        """Counts over this run."""
+        return self.book.tally
+
+    def sha256_hex(self) -> str:
+        """Return the hash over everything written in this run."""
+        return self._sha256.hexdigest()
+
+    def write(self, batch: Sequence[PendingStep]) -> None:
+        """Write steps and commit them.
+
+        Raises
+        ------
+        JournalError
+            The file cannot be written; nothing of the batch is in it then.
+        """
+        first_step = self._next_step
+        closed = self.book.take(first_step, batch)
+        self._sha256.update(join_hashed([pending.payload for pending in batch]))
+        acknowledged = _advance(self.acknowledged, batch)
+        self._next_step += len(batch)
+        codes, self.book.more_codes = self.book.more_codes, []
+        try:
+            with self._transaction():
+                if self._keeps_steps:
+                    self._connection.executemany(
+                        _PUT_STEP,
+                        [
+                            (step, p.now_ns, step_check(p.now_ns, p.payload), p.payload)
+                            for step, p in enumerate(batch, first_step)
+                        ],
+                    )
+                if closed:
+                    self._connection.executemany(_PUT_PARCEL, [row.cells() for row in closed])
+                if codes:
+                    self._connection.executemany(_PUT_CODE, codes)
+                self._connection.execute(_UPDATE_RUN, self._progress(acknowledged))
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        self.acknowledged = acknowledged
+
+    def _progress(self, acknowledged: Acknowledged) -> tuple[int, ...]:
+        return (
+            self._next_step,
+            self.book.last_parcel_id,
+            self.book.open_from_step(self._next_step),
+            acknowledged.boot_id,
+            acknowledged.event_seq,
+            acknowledged.scan_seq,
+            self.run,
+        )
+
+    def parcels(self) -> list[ParcelRow]:
+        """Return the rows of this run's parcels, those on the line included, by number."""
+        rows = self._connection.execute(
+            "SELECT * FROM parcels WHERE run = ? ORDER BY parcel", (self.run,)
+        ).fetchall()
+        found = {row[0]: ParcelRow(*row) for row in rows}
+        found.update({row.parcel: row for row in self.book.still_open()})
+        return [found[number] for number in sorted(found)]
+
+    def finish(self) -> None:
+        """Write down what is still on the line, mark the run as ended cleanly and close.
+
+        Raises
+        ------
+        JournalError
+            The file cannot be written.
+        """
+        try:
+            with self._transaction():
+                self._connection.executemany(
+                    _PUT_PARCEL, [row.cells() for row in self.book.still_open()]
+                )
+                self._connection.execute(
+                    "UPDATE runs SET sha256 = ?, ended_cleanly = 1 WHERE run = ?",
+                    (self.sha256_hex(), self.run),
+                )
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file without marking the run as ended cleanly."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def _failed(self, error: sqlite3.Error) -> JournalError:
+        return JournalError(
+            f"{self.path}: cannot be written ({error}); events are no longer acknowledged. Check "
+            "free space and permissions, then restart the controller"
+        )
+
+
+def _advance(acknowledged: Acknowledged, batch: Sequence[PendingStep]) -> Acknowledged:
+    """Return what is acknowledged once a batch is on disk; sequences restart with the PLC."""
+    boot_id = batch[-1].boot_id
+    event_seq = scan_seq = 0
+    for pending in reversed(batch):
+        if pending.boot_id != boot_id:
+            return Acknowledged(boot_id, event_seq, scan_seq)
+        event_seq = event_seq or last_event_seq(pending.payload)
+        if pending.reads and not scan_seq:
+            scan_seq = pending.reads[-1].seq
+        if event_seq and scan_seq:
+            break
+    if acknowledged.boot_id == boot_id:
+        event_seq = event_seq or acknowledged.event_seq
+        scan_seq = scan_seq or acknowledged.scan_seq
+    return Acknowledged(boot_id, event_seq, scan_seq)
+
+
+def _lock(path: str) -> IO[str] | None:
+    """Take the journal for this process; the system frees it however the process ends."""
+    if sys.platform == "win32":
+        return None
+    lock_path = Path(path + ".lock")
+    try:
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_path.open("a")
+    except OSError as error:
+        raise JournalError(
+            f"{path}: its directory cannot be written ({error.strerror}); "
+            "correct service.journal in the line file or pass another --journal"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise JournalError(
+            f"{path}: another controller is writing this journal; stop it first, or name another "
+            "file (one journal, one controller)"
+        ) from error
+    return lock
