@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from sorter.config.checks_chutes import CHUTE_CHECKS
+from sorter.config.checks_io import IO_CHECKS
 from sorter.config.checks_line import LINE_CHECKS
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
@@ -92,7 +94,8 @@ class CheckRun:
         line = self._checked(path, LineFile)
         if line is None:
             return None
-        self._note(check(line.model, line.document) for check in LINE_CHECKS)
+        line_checks = (*LINE_CHECKS, *CHUTE_CHECKS, *IO_CHECKS)
+        self._note(check(line.model, line.document) for check in line_checks)
         service = line.model.service
         plan_path = self._referred(line.document, path, ("service", "sort_plan"), service.sort_plan)
         policy_path = self._referred(

@@ -1,0 +1,112 @@
+"""Checks of the connection to the PLC that pydantic cannot see."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from sorter.config.checks_line import LineCheck
+from sorter.config.documents import Document, KeyPath
+from sorter.config.models import LineFile
+from sorter.errors import Problem
+from sorter.model.mailbox import COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS, STATUS_WORDS
+
+LAST_REGISTER: Final = 65535
+
+
+def mailbox_blocks_are_apart(file: LineFile, document: Document) -> list[Problem]:
+    """Check that the four blocks fit the holding registers and do not share one."""
+    modbus, mailbox = file.io.modbus, file.io.mailbox
+    blocks = sorted(
+        (
+            (modbus.status_address, STATUS_WORDS, "status"),
+            (modbus.command_address, COMMAND_WORDS, "command"),
+            (modbus.event_address, EVENT_WORDS * mailbox.event_slots, "event"),
+            (modbus.scan_address, SCAN_WORDS * mailbox.scan_slots, "scan"),
+        )
+    )
+    problems = []
+    for start, words, name in blocks:
+        if start + words - 1 > LAST_REGISTER:
+            problems.append(
+                document.problem(
+                    _address(name),
+                    f"the {name} block of {words} registers from {start} ends at "
+                    f"{start + words - 1}, beyond {LAST_REGISTER}",
+                    f"start it at {LAST_REGISTER + 1 - words} or before, or keep fewer slots",
+                )
+            )
+    for (start, words, name), (next_start, _, next_name) in pairwise(blocks):
+        if start + words > next_start:
+            problems.append(
+                document.problem(
+                    _address(next_name),
+                    f"the {next_name} block from {next_start} overlaps the {name} block, which "
+                    f"takes {start} to {start + words - 1}",
+                    f"start it at {start + words} or behind",
+                )
+            )
+    return problems
+
+
+def _address(block: str) -> KeyPath:
+    return ("io", "modbus", f"{block}_address")
+
+
+def allowance_covers_a_poll(file: LineFile, document: Document) -> list[Problem]:
+    """Check that the I/O allowance is longer than the time between two looks at the PLC."""
+    allowance_ms = file.line.tracking.io_allowance_ms
+    modbus, opcua = file.io.modbus, file.io.opcua
+    period_ms = modbus.poll_ms if file.io.protocol == "modbus" else opcua.publishing_interval_ms
+    if allowance_ms > period_ms:
+        return []
+    return [
+        document.problem(
+            ("line", "tracking", "io_allowance_ms"),
+            f"{allowance_ms:g} ms are no longer than one {file.io.protocol} cycle "
+            f"({period_ms:g} ms): every deadline would be missed",
+            f"more than {period_ms:g}, better {4 * period_ms:g}",
+        )
+    ]
+
+
+def tag_names_have_their_index(file: LineFile, document: Document) -> list[Problem]:
+    """Check that pages and slots are told apart, and the names can be filled in."""
+    problems = []
+    for key, index in (("event_page", "page"), ("scan_slot", "slot")):
+        pattern = getattr(file.io.opcua.tags, key)
+        try:
+            distinct = pattern.format(**{index: 1}) != pattern.format(**{index: 2})
+        except (LookupError, ValueError, AttributeError):
+            distinct = False
+        if not distinct:
+            problems.append(
+                document.problem(
+                    ("io", "opcua", "tags", key),
+                    f"{pattern!r} gives every {index} the same node id, or none",
+                    f"put {{{index}}} where the number goes, and no other braces",
+                )
+            )
+    return problems
+
+
+def endpoint_is_opc_tcp(file: LineFile, document: Document) -> list[Problem]:
+    """Check that the OPC UA endpoint is of the only transport there is."""
+    endpoint = file.io.opcua.endpoint
+    if endpoint.startswith("opc.tcp://") and len(endpoint) > len("opc.tcp://"):
+        return []
+    return [
+        document.problem(
+            ("io", "opcua", "endpoint"),
+            f"{endpoint!r} is not an OPC UA endpoint",
+            "like opc.tcp://127.0.0.1:4840/path",
+        )
+    ]
+
+
+IO_CHECKS: tuple[LineCheck, ...] = (
+    mailbox_blocks_are_apart,
+    allowance_covers_a_poll,
+    tag_names_have_their_index,
+    endpoint_is_opc_tcp,
+)
