@@ -127,6 +127,11 @@ class MailboxClient:
         """There is a reason to exchange again without waiting for news."""
         return self.behind or self.window.head != self._written_head
 
+    @property
+    def delivered_event_seq(self) -> int:
+        """Sequence of the newest event delivered, or stepped over."""
+        return int(self._header[Header.LAST_EVENT])
+
     def resume(
         self, acknowledged: Acknowledged, encoder_count: int = 0, tick_100us: int = 0
     ) -> None:

@@ -1,0 +1,242 @@
+"""Figures of the running line: plain counters in the loop, Prometheus families when asked.
+
+The loop appends and adds integers; everything that costs more than a fraction of a microsecond
+happens in :meth:`LineMetrics.flush`, a few times a second, or in the scraping thread.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sorter.model.codes import (
+    NONE,
+    Cause,
+    FinalDisposition,
+    MissCause,
+    OutcomeKind,
+    PassResult,
+    ScanVerdict,
+)
+from sorter.model.columns import ChuteStateColumn, OutcomeColumn
+from sorter.model.frames import Frame, Rows
+from sorter.model.layout import LineLayout
+
+FLUSH_AT_ROWS: Final = 2048
+SAMPLE_CAPACITY: Final = 1_000_000
+LATENCY_BOUNDS_S: Final = (
+    10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3,
+)  # fmt: skip
+SLACK_BOUNDS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+Samples = NDArray[np.int64]
+
+
+class SampleStore:
+    """Keeps every sample up to a limit, then a fair selection; and a histogram of all of them.
+
+    Beyond the limit each new sample replaces a kept one with the probability of reservoir
+    sampling (Vitter's algorithm R), drawn from a fixed sequence: the same samples give the same
+    selection.
+
+    Parameters
+    ----------
+    bounds : sequence of float
+        Upper bounds of the histogram, in the unit of the samples.
+    capacity : int
+    """
+
+    def __init__(self, bounds: tuple[float, ...], capacity: int = SAMPLE_CAPACITY) -> None:
+        self._bounds = np.array(bounds)
+        self._capacity = capacity
+        self._kept = np.empty(min(4096, capacity), np.int64)
+        self._generator = np.random.default_rng(0)
+        self.buckets = np.zeros(len(bounds) + 1, np.int64)
+        self.total = 0
+        self.count = 0
+
+    def add(self, samples: Samples) -> None:
+        """Add samples."""
+        if not len(samples):
+            return
+        slots = np.searchsorted(self._bounds, samples, side="left")
+        self.buckets += np.bincount(slots, minlength=len(self.buckets))
+        self.total += int(samples.sum())
+        room = max(0, min(len(samples), self._capacity - self.count))
+        if room:
+            self._keep(samples[:room])
+        if room < len(samples):
+            self._replace(samples[room:], self.count + room)
+        self.count += len(samples)
+
+    def samples(self) -> Samples:
+        """Return a copy of the kept samples."""
+        return self._kept[: min(self.count, self._capacity)].copy()
+
+    def _keep(self, samples: Samples) -> None:
+        end = self.count + len(samples)
+        if end > len(self._kept):
+            grown = np.empty(min(self._capacity, max(end, 2 * len(self._kept))), np.int64)
+            grown[: self.count] = self._kept[: self.count]
+            self._kept = grown
+        self._kept[self.count : end] = samples
+
+    def _replace(self, samples: Samples, seen: int) -> None:
+        ordinals = np.arange(seen + 1, seen + len(samples) + 1)
+        slots = (self._generator.random(len(samples)) * ordinals).astype(np.int64)
+        taken = slots < self._capacity
+        self._kept[slots[taken]] = samples[taken]
+
+
+class LineView(Protocol):
+    """What loop and metrics read from the state of the line."""
+
+    @property
+    def chutes(self) -> Rows:
+        """``int64[len(ChuteStateColumn), n]``."""
+        ...
+
+    def tracked_count(self) -> int:
+        """Return how many parcels are tracked."""
+        ...
+
+    def zone_counts(self) -> Rows:
+        """Return a new ``int64[n_zones]``: tracked parcels by zone."""
+        ...
+
+
+class LineMetrics:
+    """Counters of one line. Written by the loop's thread, read by any.
+
+    Parameters
+    ----------
+    layout : LineLayout
+        For names, and for turning counts into time.
+
+    Attributes
+    ----------
+    latencies_ns : list of int
+        Appended to by the loop, one per decision step with news; emptied by :meth:`flush`.
+    loops, overruns : int
+    ready : bool
+        Kernels are warm, the link is up: the line sorts.
+    closed : int64[dispositions, causes + 1]
+        Parcels by final disposition and cause; the last cause column is "none".
+    closed_at : int64[chutes, dispositions]
+    passes : int64[pass results]
+    verdicts : int64[scan verdicts]
+    missed_deadlines : int64[miss causes]
+    missed_eyes : int64[eyes]
+    opened, recirculations : int
+    """
+
+    def __init__(self, layout: LineLayout) -> None:
+        self.layout = layout
+        self._ms_per_count = layout.counts_to_ms(1.0)
+        self._pending: list[Rows] = []
+        self._pending_rows = 0
+        self.latencies_ns: list[int] = []
+        self.loops = 0
+        self.overruns = 0
+        self.ready = False
+        self.latency = SampleStore(tuple(bound * 1e9 for bound in LATENCY_BOUNDS_S))
+        self.slack = SampleStore(
+            tuple(bound * 1000.0 / self._ms_per_count for bound in SLACK_BOUNDS_S)
+        )
+        self.opened = 0
+        self.recirculations = 0
+        self.closed = np.zeros((len(FinalDisposition) + 1, len(Cause) + 1), np.int64)
+        self.closed_at = np.zeros((len(layout.chute_names), len(FinalDisposition) + 1), np.int64)
+        self.passes = np.zeros(len(PassResult) + 1, np.int64)
+        self.verdicts = np.zeros(len(ScanVerdict), np.int64)
+        self.missed_deadlines = np.zeros(len(MissCause), np.int64)
+        self.missed_eyes = np.zeros(len(layout.eye_names), np.int64)
+
+        self.chutes = np.zeros((len(ChuteStateColumn), len(layout.chute_names)), np.int64)
+        self.zone_parcels = np.zeros(len(layout.zone_names), np.int64)
+        self.parcels_on_line = 0
+        self.line_state = 0
+        self.encoder_count = 0
+        self.journal_lag_events = 0
+        self.event_overflow = 0
+        self.scan_overflow = 0
+
+    def note_line(self, state: LineView, frame: Frame, journal_lag_events: int) -> None:
+        """Copy what the line looks like now, for other threads to read."""
+        self.chutes = state.chutes.copy()
+        self.zone_parcels = state.zone_counts()
+        self.parcels_on_line = state.tracked_count()
+        self.line_state = frame.line_state
+        self.encoder_count = frame.encoder_count
+        self.event_overflow = frame.event_overflow
+        self.scan_overflow = frame.scan_overflow
+        self.journal_lag_events = max(0, journal_lag_events)
+
+    def note_outcomes(self, outcomes: Rows) -> None:
+        """Take outcome rows to be counted at the next flush."""
+        self._pending.append(outcomes)
+        self._pending_rows += len(outcomes)
+        if self._pending_rows >= FLUSH_AT_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what has come since the last flush."""
+        if self.latencies_ns:
+            self.latency.add(np.array(self.latencies_ns, np.int64))
+            self.latencies_ns.clear()
+        if not self._pending:
+            return
+        rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+        self._pending.clear()
+        self._pending_rows = 0
+        self._count(rows)
+
+    def _count(self, rows: Rows) -> None:
+        kinds = rows[:, OutcomeColumn.KIND]
+        values = rows[:, OutcomeColumn.VALUE]
+        causes = rows[:, OutcomeColumn.CAUSE]
+        self.opened += int(np.count_nonzero(kinds == OutcomeKind.OPENED))
+        self.recirculations += int(np.count_nonzero(kinds == OutcomeKind.RECIRCULATED))
+        self._tally(self.verdicts, values[kinds == OutcomeKind.SCANNED])
+        self._tally(self.passes, values[kinds == OutcomeKind.PASSED])
+        self._tally(self.missed_eyes, values[kinds == OutcomeKind.EYE_MISSED])
+        self._tally(self.missed_deadlines, causes[kinds == OutcomeKind.DEADLINE_MISSED])
+        self.slack.add(values[kinds == OutcomeKind.SLACK])
+        closed = rows[kinds == OutcomeKind.CLOSED]
+        if len(closed):
+            dispositions = closed[:, OutcomeColumn.VALUE]
+            cause = closed[:, OutcomeColumn.CAUSE]
+            np.add.at(self.closed, (dispositions, np.where(cause == NONE, len(Cause), cause)), 1)
+            chutes = closed[:, OutcomeColumn.CHUTE]
+            at_chute = chutes != NONE
+            np.add.at(self.closed_at, (chutes[at_chute], dispositions[at_chute]), 1)
+
+    @staticmethod
+    def _tally(counters: Samples, codes: Samples) -> None:
+        if len(codes):
+            counters += np.bincount(codes, minlength=len(counters))[: len(counters)]
+
+    def latency_ns(self) -> Samples:
+        """Return the time each decision step took, from the frame's arrival to the commands."""
+        self.flush()
+        return self.latency.samples()
+
+    def slack_ms(self) -> NDArray[np.float64]:
+        """Return how long before its fire count the PLC had accepted each command that fired."""
+        self.flush()
+        return self.slack.samples().astype(np.float64) * self._ms_per_count
+
+    def disposition_count(self, disposition: FinalDisposition) -> int:
+        """Return how many parcels ended so."""
+        return int(self.closed[disposition].sum())
+
+    @property
+    def ms_per_count(self) -> float:
+        """Time the belt needs for one encoder count at nominal speed."""
+        return self._ms_per_count
+
+    @property
+    def slack_total_s(self) -> float:
+        """Sum of all slack samples in seconds."""
+        return self.slack.total * self._ms_per_count / 1000.0

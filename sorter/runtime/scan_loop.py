@@ -1,0 +1,233 @@
+"""The one hot task: exchange, decide, journal, and again. The same for every kind of run.
+
+Nothing here knows whether the line is real. Clock, field bus, host and journal are given, and
+with them whether time is the machine's or a simulator's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from sorter.errors import LinkError
+from sorter.model.columns import COMMAND_WIDTH, SCAN_WIDTH
+from sorter.model.frames import Decisions, Frame, Inputs, Rows, no_rows
+from sorter.ports import Clock, FieldBus, HostLink, Journal
+from sorter.runtime.mailbox_client import MailboxClient
+from sorter.runtime.metrics import LineMetrics, LineView
+from sorter.runtime.supervisor import LinkSupervisor
+
+NO_COMMANDS: Final = no_rows(COMMAND_WIDTH)
+NO_SCANS: Final = no_rows(SCAN_WIDTH)
+STEPS_BETWEEN_YIELDS: Final = 256
+METRICS_PERIOD_NS: Final = 200_000_000
+NEVER: Final = -(1 << 62)
+
+
+StateT = TypeVar("StateT", bound=LineView)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTiming:
+    """How often the loop looks.
+
+    Attributes
+    ----------
+    period_ns : int
+        Longest wait between two exchanges when nothing happens.
+    housekeeping_counts : int
+        Belt travel after which ``decide`` is called without news, while parcels are on the line
+        (to notice what has not happened). Every call of ``decide`` is journaled, which makes a
+        replay exact by construction; so a small number makes the journal grow faster.
+    startup_s : float
+        Time for the first connection.
+    """
+
+    period_ns: int = 5_000_000
+    housekeeping_counts: int = 50
+    startup_s: float = 10.0
+
+
+class ScanLoop(Generic[StateT]):
+    """Control loop of one line.
+
+    Parameters
+    ----------
+    client : MailboxClient
+    bus : FieldBus
+        The same that `client` and `supervisor` use.
+    supervisor : LinkSupervisor
+    clock : Clock
+    host : HostLink
+    journal : Journal
+    state : StateT
+        Passed to `decide`; only `decide` writes it.
+    decide : callable
+        ``decide(state, inputs, now_ns)``.
+    metrics : LineMetrics
+    timing : LoopTiming
+    stopwatch : callable
+        Wall time in ns for measuring how long decisions take; never an input to them.
+    on_ready : callable, optional
+        Called once, when the PLC's heartbeat is first seen to move.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: MailboxClient,
+        bus: FieldBus,
+        supervisor: LinkSupervisor,
+        clock: Clock,
+        host: HostLink,
+        journal: Journal,
+        state: StateT,
+        decide: Callable[[StateT, Inputs, int], Decisions],
+        metrics: LineMetrics,
+        timing: LoopTiming | None = None,
+        stopwatch: Callable[[], int] = time.perf_counter_ns,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._bus = bus
+        self._supervisor = supervisor
+        self._clock = clock
+        self._host = host
+        self._journal = journal
+        self._state = state
+        self._decide = decide
+        self._metrics = metrics
+        self._timing = timing or LoopTiming()
+        self._stopwatch = stopwatch
+        self._boot_id = 0
+        self._line_state = -1
+        self._decided_count = NEVER
+        self._metrics_due_ns = 0
+        self._commands = NO_COMMANDS
+        self._on_ready = on_ready
+        self._log = structlog.get_logger("sorter.loop")
+
+    async def run(self, finished: Callable[[], bool]) -> None:
+        """Run until `finished` says so, then deliver, commit and close.
+
+        Connects first unless the supervisor already is. `finished` is asked once per step and
+        between attempts to reconnect.
+
+        Raises
+        ------
+        LinkError
+            When the first connection fails. Later failures are mended, not raised.
+        JournalError
+            When the journal cannot keep a step: without a record the line must not go on.
+        """
+        try:
+            if not self._supervisor.connected:
+                await self._supervisor.connect(self._timing.startup_s)
+            self._client.link_restored()
+            while not finished():
+                try:
+                    await self._steps(finished)
+                except LinkError as error:
+                    if not await self._mend(error, finished):
+                        break
+            await self._deliver()
+        finally:
+            self._metrics.ready = False
+            self._metrics.flush()
+            try:
+                self._journal.close()
+            finally:
+                await self._bus.close()
+
+    async def _mend(self, error: LinkError, finished: Callable[[], bool]) -> bool:
+        """Reconnect after a link error; return False when told to finish meanwhile."""
+        self._metrics.ready = False
+        self._metrics.flush()
+        self._log.warning("link_down", link=error.link, problem=error.problem)
+        if not await self._supervisor.reconnect(error, finished):
+            return False
+        # The command window has kept what was on its way, and the rings are read again.
+        self._client.link_restored()
+        self._log.info("link_connected", link=self._supervisor.name)
+        return True
+
+    async def _steps(self, finished: Callable[[], bool]) -> None:
+        """Run steps until finished or the link breaks."""
+        client, bus, clock, journal = self._client, self._bus, self._clock, self._journal
+        stopwatch, metrics, supervisor = self._stopwatch, self._metrics, self._supervisor
+        period_ns = self._timing.period_ns
+        until_yield = STEPS_BETWEEN_YIELDS
+        while not finished():
+            commands = self._commands
+            if not len(commands) and not client.urgent:
+                await bus.wait(clock.now_ns() + period_ns)
+            began_ns = stopwatch()
+            self._commands = NO_COMMANDS  # the client keeps them even when the exchange fails
+            frame = await client.exchange(journal.acknowledged(), commands)
+            answered_ns = stopwatch()
+            now_ns = clock.now_ns()
+            self._commands = self._step(frame, now_ns, answered_ns)
+            supervisor.note_heartbeat(client.heartbeat, now_ns)
+            metrics.loops += 1
+            ended_ns = stopwatch()
+            if ended_ns - began_ns > period_ns:
+                metrics.overruns += 1
+            if ended_ns >= self._metrics_due_ns:
+                self._metrics_due_ns = ended_ns + METRICS_PERIOD_NS
+                self._update_metrics(frame)
+            until_yield -= 1
+            if not until_yield:
+                # A bus without sockets never suspends; signals must get through all the same.
+                until_yield = STEPS_BETWEEN_YIELDS
+                await asyncio.sleep(0)
+
+    def _update_metrics(self, frame: Frame) -> None:
+        metrics = self._metrics
+        metrics.flush()
+        metrics.ready = self._supervisor.up
+        lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq
+        metrics.note_line(self._state, frame, lag)
+        if metrics.ready and self._on_ready is not None:
+            on_ready, self._on_ready = self._on_ready, None
+            on_ready()
+
+    def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
+        """Decide on one frame if there is anything to decide; return the commands."""
+        news = len(frame.events) or frame.scans
+        if not news and not self._housekeeping_due(frame):
+            return NO_COMMANDS
+        scan_rows = self._host.resolve(frame.scans) if frame.scans else NO_SCANS
+        inputs = Inputs(
+            frame.boot_id, frame.line_state, frame.encoder_count, frame.events, scan_rows
+        )
+        decided = self._decide(self._state, inputs, now_ns)
+        if news:
+            self._metrics.latencies_ns.append(self._stopwatch() - answered_ns)
+        self._journal.append(now_ns, inputs, frame.scans, decided)
+        if len(decided.outcomes):
+            self._metrics.note_outcomes(decided.outcomes)
+        self._boot_id = frame.boot_id
+        self._line_state = frame.line_state
+        self._decided_count = frame.encoder_count
+        return decided.commands
+
+    def _housekeeping_due(self, frame: Frame) -> bool:
+        """Return whether `decide` has to see a frame without news."""
+        if frame.boot_id != self._boot_id or frame.line_state != self._line_state:
+            return True
+        moved = frame.encoder_count - self._decided_count
+        return moved >= self._timing.housekeeping_counts and self._state.tracked_count() > 0
+
+    async def _deliver(self) -> None:
+        """Hand the last commands to the PLC: they still fire when the controller is gone."""
+        if not self._supervisor.connected or not (len(self._commands) or self._client.urgent):
+            return
+        try:
+            await self._client.exchange(self._journal.acknowledged(), self._commands)
+        except LinkError as error:
+            self._log.warning("last_commands_not_sent", link=error.link, problem=error.problem)

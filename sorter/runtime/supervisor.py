@@ -1,0 +1,234 @@
+"""Keeps a link to a PLC up: connects, backs off, notices a frozen peer, says what failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sorter.errors import LinkError, LinkLost, LinkTimeout
+from sorter.ports import Clock, FieldBus
+
+Pause = Callable[[float], Awaitable[object]]
+"""Waits for so many seconds."""
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPolicy:
+    """How patient the supervisor is.
+
+    Attributes
+    ----------
+    first_delay_s, longest_delay_s : float
+        Pause after the first failed attempt, doubled after each further one up to the longest.
+    jitter : float
+        Part of the pause that is random, so that several controllers do not knock in step.
+    connect_deadline_s : float
+        For one attempt, whatever the bus itself does.
+    frozen_after_ms : float
+        A PLC whose heartbeat rests for longer is as good as gone.
+    """
+
+    first_delay_s: float = 0.05
+    longest_delay_s: float = 1.0
+    jitter: float = 0.25
+    connect_deadline_s: float = 10.0
+    frozen_after_ms: float = 1000.0
+
+
+class LinkSupervisor:
+    """Watches one field bus.
+
+    A link counts as up when the PLC's heartbeat moves, not when the connection opens: the
+    server of a PLC can accept connections while its program stands still.
+
+    Parameters
+    ----------
+    bus : FieldBus
+    clock : Clock
+    generator : numpy Generator
+        For the jitter.
+    policy : LinkPolicy
+    pause : callable
+        Waits for so many seconds; ``asyncio.sleep`` unless a test brings its own.
+
+    Attributes
+    ----------
+    up : bool
+    reconnects : int
+        Connections opened after the first one.
+    failures : int
+        Attempts to connect that failed.
+    last_problem : str
+        Why the link went down last, or the last attempt failed.
+    """
+
+    def __init__(
+        self,
+        bus: FieldBus,
+        clock: Clock,
+        generator: np.random.Generator,
+        policy: LinkPolicy | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._generator = generator
+        self._policy = policy or LinkPolicy()
+        self._pause = pause
+        self._frozen_after_ns = int(self._policy.frozen_after_ms * NS_PER_MS)
+        self._connections = 0
+        self._attempts_in_vain = 0
+        self._heartbeat = -1
+        self._moved_ns = 0
+        self.up = False
+        self.failures = 0
+        self.last_problem = ""
+
+    @property
+    def name(self) -> str:
+        """Link as a person would name it."""
+        return self._bus.name
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection was opened and not found broken since."""
+        return self._connections > 0 and self._heartbeat != LINK_DOWN
+
+    @property
+    def reconnects(self) -> int:
+        """Connections opened after the first one."""
+        return max(0, self._connections - 1)
+
+    async def connect(self, within_s: float) -> None:
+        """Open the link for the first time.
+
+        Raises
+        ------
+        LinkError
+            When no attempt succeeded in the given time; lists every different problem met.
+        """
+        deadline_ns = self._clock.now_ns() + int(within_s * NS_PER_S)
+        problems: dict[str, int] = {}
+        while True:
+            problem = await self._attempt()
+            if problem is None:
+                return
+            problems[problem.problem] = problems.get(problem.problem, 0) + 1
+            delay_s = self._next_delay_s()
+            if self._clock.now_ns() + delay_s * NS_PER_S > deadline_ns:
+                listed = "; ".join(f"{text} ({count} x)" for text, count in problems.items())
+                raise LinkLost(self.name, f"not connected within {within_s:g} s: {listed}")
+            await self._pause(delay_s)
+
+    async def reconnect(self, error: LinkError, give_up: Callable[[], bool]) -> bool:
+        """Close a broken link and open it again, however long that takes.
+
+        Parameters
+        ----------
+        error : LinkError
+            How the link was found broken.
+        give_up : callable
+            Asked between the attempts.
+
+        Returns
+        -------
+        bool
+            False when given up.
+        """
+        self.up = False
+        self._heartbeat = LINK_DOWN
+        self.last_problem = error.problem
+        await self._bus.close()
+        # The first attempt waits as well: a peer that accepts and then fails at once would
+        # otherwise be hammered as fast as the machine can.
+        while not give_up():
+            await self._pause(self._next_delay_s())
+            if give_up():
+                return False
+            if await self._attempt() is None:
+                return True
+        return False
+
+    def note_heartbeat(self, heartbeat: int, now_ns: int) -> None:
+        """Take note of the PLC's heartbeat after each exchange.
+
+        Raises
+        ------
+        LinkTimeout
+            When it has been standing still for too long.
+        """
+        if heartbeat != self._heartbeat:
+            if self._heartbeat >= 0:
+                self.up = True
+                self._attempts_in_vain = 0
+            self._heartbeat = heartbeat
+            self._moved_ns = now_ns
+        elif now_ns - self._moved_ns > self._frozen_after_ns:
+            raise LinkTimeout(
+                self.name,
+                f"the PLC answers, but its heartbeat has not moved for "
+                f"{(now_ns - self._moved_ns) / NS_PER_MS:.0f} ms; is its program running?",
+            )
+
+    async def _attempt(self) -> LinkError | None:
+        """Try to connect once; return what was wrong."""
+        try:
+            async with asyncio.timeout(self._policy.connect_deadline_s):
+                await self._bus.connect()
+        except LinkError as error:
+            problem: LinkError = error
+        except TimeoutError:
+            problem = LinkTimeout(
+                self.name, f"no connection within {self._policy.connect_deadline_s:g} s"
+            )
+        else:
+            self._connections += 1
+            self._heartbeat = JUST_CONNECTED
+            self._moved_ns = self._clock.now_ns()
+            return None
+        self.failures += 1
+        self.last_problem = problem.problem
+        return problem
+
+    def _next_delay_s(self) -> float:
+        """Return the pause before the next attempt; it doubles until the link proves itself."""
+        policy = self._policy
+        full = min(
+            policy.first_delay_s * 2.0 ** min(self._attempts_in_vain, 30), policy.longest_delay_s
+        )
+        self._attempts_in_vain += 1
+        return full * (1.0 - policy.jitter * float(self._generator.random()))
+
+
+JUST_CONNECTED = -1
+"""No heartbeat seen yet on this connection."""
+LINK_DOWN = -2
+
+
+async def connect_all(links: Sequence[LinkSupervisor], within_s: float) -> None:
+    """Connect several links at the same time.
+
+    Raises
+    ------
+    LinkError
+        One error that names every link that failed.
+    """
+    results = await asyncio.gather(
+        *(link.connect(within_s) for link in links), return_exceptions=True
+    )
+    failed = [result for result in results if isinstance(result, BaseException)]
+    if not failed:
+        return
+    for failure in failed:
+        if not isinstance(failure, LinkError):
+            raise failure
+    if len(failed) == 1:
+        raise failed[0]
+    names = ", ".join(link.name for link in links)
+    raise LinkLost(names, "\n  ".join(["not all links could be opened:", *map(str, failed)]))
