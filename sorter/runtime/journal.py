@@ -23,9 +23,9 @@ from sorter.runtime.journal_writer import JournalWriter
 
 __all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]
 
-DEFAULT_COMMIT_STEPS: Final = 64
-"""Steps per commit when simulating: far fewer than the scan ring has slots, so that waiting for an
-acknowledgement never fills it."""
+DEFAULT_COMMIT_STEPS: Final = 256
+"""Steps per commit when simulating. The PLC keeps their events until then: with rings much smaller
+than the default ones, commit more often."""
 COMMIT_INTERVAL_S: Final = 0.02
 MAX_PENDING_STEPS: Final = 50_000
 MAX_BATCH_STEPS: Final = 4_096
@@ -75,9 +75,8 @@ class InlineJournal:
         """
         pending = self._pending
         pending.append(
-            PendingStep(
-                now_ns,
-                encode_step(inputs, scans, decided),
+            (
+                encode_step(now_ns, inputs, scans, decided),
                 inputs.boot_id,
                 scans,
                 decided.decisions,
@@ -197,9 +196,8 @@ class ThreadedJournal:
                 "it is too slow or stuck: check it, then restart the controller"
             )
         pending.append(
-            PendingStep(
-                now_ns,
-                encode_step(inputs, scans, decided),
+            (
+                encode_step(now_ns, inputs, scans, decided),
                 inputs.boot_id,
                 scans,
                 decided.decisions,

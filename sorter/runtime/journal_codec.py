@@ -1,23 +1,23 @@
-"""One decision step as bytes, and back.
+"""Decision steps as bytes, and back.
 
-A payload is a fixed head and the arrays behind it, little-endian, int64 cells, nothing between::
+A step is a fixed head and the arrays behind it, little-endian, int64 cells, nothing between::
 
-    version u16 | line_state u16 | boot_id u32 | encoder_count i64      16 bytes, not hashed
-    rows of events, scans, commands, decisions, candidates, outcomes,   7 x u32 ]
-        bytes of raw scans                                                      ] hashed: same seed,
-    events | scans | commands | decisions | candidates | outcomes               ] same hash
-    raw scans, each: truncated u8, codes u16, per code: length u32, bytes       ]
+    version u16 | line_state u16 | boot_id u32 | encoder_count i64 | now_ns i64    not hashed
+    rows of events, scans, commands, decisions, candidates, outcomes,        7 x u32 ]
+        bytes of raw scans                                                           ] hashed:
+    events | scans | commands | decisions | candidates | outcomes                    ] same seed,
+    raw scans, each: truncated u8, codes u16, per code: length u32, bytes            ] same hash
 
-The hash leaves out the encoder reading and the PLC's boot id: when the loop happened to look is not
-part of what was decided. A CRC-32 of payload and time is kept beside the payload (see
-``journal_store``), so that damage is found before a damaged step is believed.
+The hash leaves out clock, encoder reading and the PLC's boot id: when the loop happened to look is
+not part of what was decided. Steps committed together are kept as one *group*, one behind the
+other; a CRC-32 of the group is kept beside it, so that damage is found before it is believed.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,10 +36,10 @@ from sorter.model.columns import (
 from sorter.model.frames import Decisions, Inputs, Rows, ScanRead
 
 CODEC_VERSION: Final = 1
-MAX_CODE_BYTES: Final = 0xFFFF_FFFF
 
-_HEAD = struct.Struct("<HHIq7I")
-_HASHED_FROM: Final = 16
+_HEAD = struct.Struct("<HHIqq7I")
+_HASHED_FROM: Final = 24
+_FIRST_COUNT: Final = 5
 _READ = struct.Struct("<BH")
 _LENGTH = struct.Struct("<I")
 _I64 = struct.Struct("<q")
@@ -77,7 +77,9 @@ class Step:
     decided: Decisions
 
 
-def encode_step(inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions) -> bytes:
+def encode_step(
+    now_ns: int, inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions
+) -> bytes:
     """Return one step as bytes.
 
     Raises
@@ -106,6 +108,7 @@ def encode_step(inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions) -
             inputs.line_state,
             inputs.boot_id,
             inputs.encoder_count,
+            now_ns,
             *counts,
             len(raw),
         )
@@ -148,14 +151,9 @@ def _encode_reads(scans: Sequence[ScanRead], row_count: int) -> bytes:
     return b"".join(parts)
 
 
-def step_check(now_ns: int, payload: bytes) -> int:
-    """Return the CRC-32 that is kept beside a payload; covers its time as well."""
-    return zlib.crc32(payload, now_ns & 0xFFFF_FFFF)
-
-
-def hashed_part(payload: bytes) -> bytes:
-    """Return the part of a payload that the journal hash runs over; empty for an empty step."""
-    return payload[_HASHED_FROM:] if len(payload) > _HEAD.size else b""
+def group_check(payload: bytes) -> int:
+    """Return the CRC-32 that is kept beside a group of steps."""
+    return zlib.crc32(payload)
 
 
 def join_hashed(payloads: Iterable[bytes]) -> bytes:
@@ -165,45 +163,66 @@ def join_hashed(payloads: Iterable[bytes]) -> bytes:
 
 def last_event_seq(payload: bytes) -> int:
     """Return the sequence of the newest event in a payload, 0 when it has none."""
-    event_count = _HEAD.unpack_from(payload)[4]
+    event_count = _HEAD.unpack_from(payload)[_FIRST_COUNT]
     if not event_count:
         return 0
     offset = _HEAD.size + (event_count - 1) * EVENT_WIDTH * _CELL_BYTES
     return int(_I64.unpack_from(payload, offset)[0])
 
 
-def decode_step(step: int, now_ns: int, payload: bytes, check: int | None = None) -> Step:
-    """Return the step held in a payload.
+def decode_group(
+    first_step: int, payload: bytes, check: int, first: int = 0, last: int | None = None
+) -> Iterator[Step]:
+    """Return the steps of a group, in order.
 
     Parameters
     ----------
-    step, now_ns : int
-        Row number and time kept beside the payload.
+    first_step : int
+        Number of the group's first step.
     payload : bytes
-    check : int, optional
-        CRC-32 kept beside the payload; not compared when absent.
+    check : int
+        CRC-32 kept beside the payload.
+    first, last : int
+        Numbers of the steps that are wanted; others are passed over.
 
     Raises
     ------
     JournalError
-        The payload is damaged or of another version; the message names the step.
+        The group is damaged or of another version; the message names the step.
     """
-    if check is not None and step_check(now_ns, payload) != check:
-        raise _damaged(step, "its check sum does not fit its content")
-    if len(payload) < _HEAD.size:
-        raise _damaged(step, f"{len(payload)} bytes are too few for its head")
-    version, line_state, boot_id, encoder_count, *counts, raw_bytes = _HEAD.unpack_from(payload)
-    if version != CODEC_VERSION:
+    if group_check(payload) != check:
+        raise _damaged(first_step, "the check sum of its group does not fit the content")
+    offset = 0
+    step = first_step
+    while offset < len(payload) and (last is None or step <= last):
+        counts, end = _measure(step, payload, offset)
+        if step >= first:
+            yield _decode(step, payload, offset, end, counts)
+        offset = end
+        step += 1
+
+
+def _measure(step: int, payload: bytes, offset: int) -> tuple[list[int], int]:
+    if len(payload) - offset < _HEAD.size:
+        raise _damaged(step, f"{len(payload) - offset} bytes are too few for its head")
+    head = _HEAD.unpack_from(payload, offset)
+    if head[0] != CODEC_VERSION:
         raise JournalError(
-            f"journal step {step} is written in format {version}, this software reads format "
+            f"journal step {step} is written in format {head[0]}, this software reads format "
             f"{CODEC_VERSION}; use the version of the software that wrote it"
         )
+    *counts, raw_bytes = head[_FIRST_COUNT:]
     cells = sum(count * width for count, width in zip(counts, _WIDTHS, strict=True))
-    expected = _HEAD.size + cells * _CELL_BYTES + raw_bytes
-    if len(payload) != expected:
-        raise _damaged(step, f"it has {len(payload)} bytes, its head announces {expected}")
+    end = offset + _HEAD.size + cells * _CELL_BYTES + raw_bytes
+    if end > len(payload):
+        raise _damaged(step, f"{end - len(payload)} of the bytes its head announces are missing")
+    return counts, end
+
+
+def _decode(step: int, payload: bytes, offset: int, end: int, counts: list[int]) -> Step:
+    _, line_state, boot_id, encoder_count, now_ns, *_ = _HEAD.unpack_from(payload, offset)
     arrays: list[Rows] = []
-    offset = _HEAD.size
+    offset += _HEAD.size
     for count, width in zip(counts, _WIDTHS, strict=True):
         flat = np.frombuffer(payload, "<i8", count * width, offset)
         arrays.append(flat.astype(np.int64).reshape(count, width))
@@ -213,7 +232,7 @@ def decode_step(step: int, now_ns: int, payload: bytes, check: int | None = None
         step,
         now_ns,
         Inputs(boot_id, line_state, encoder_count, events, scan_rows),
-        _decode_reads(step, scan_rows, payload[offset:]),
+        _decode_reads(step, scan_rows, payload[offset:end]),
         Decisions(commands, decisions, candidates, outcomes),
     )
 

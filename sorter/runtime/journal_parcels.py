@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -37,15 +37,11 @@ _PARCEL: Final = int(OutcomeColumn.PARCEL)
 _KIND: Final = int(OutcomeColumn.KIND)
 
 
-class PendingStep(NamedTuple):
-    """One step on its way to the disk."""
+PendingStep = tuple[bytes, int, Sequence[ScanRead], Rows, Rows]
+"""One step on its way to the disk: payload, boot id, scanner results, decisions, outcomes.
 
-    now_ns: int
-    payload: bytes
-    boot_id: int
-    reads: Sequence[ScanRead]
-    decisions: Rows
-    outcomes: Rows
+A plain tuple because one is made in the hot loop for each step.
+"""
 
 
 @dataclass(slots=True)
@@ -177,33 +173,32 @@ class ParcelBook:
         Further codes read on a parcel are left in ``more_codes`` for the caller to take.
         """
         self._take_decisions(batch)
-        steps = [i for i, pending in enumerate(batch) if len(pending.outcomes)]
-        if not steps:
+        lengths = [len(pending[4]) for pending in batch]
+        if not any(lengths):
             return []
-        lengths = [len(batch[i].outcomes) for i in steps]
-        rows = np.concatenate([batch[i].outcomes for i in steps])
+        rows = np.concatenate([pending[4] for pending in batch])
         kinds = rows[:, _KIND]
         missed = rows[kinds == _DEADLINE_MISSED]
         for cause in missed[:, OutcomeColumn.CAUSE].tolist():
             self.tally.missed_deadlines[cause] += 1
         kept = _KEPT_KINDS[kinds]
-        owners = np.repeat(np.array(steps), lengths)[kept].tolist()
+        owners = np.repeat(np.arange(len(batch)), lengths)[kept].tolist()
         closed: list[ParcelRow] = []
         for index, row in zip(owners, rows[kept].tolist(), strict=True):
-            self._take_outcome(first_step + index, batch[index], row, closed)
+            self._take_outcome(first_step + index, batch[index][2], row, closed)
         return closed
 
     def _take_decisions(self, batch: Sequence[PendingStep]) -> None:
         for pending in batch:
-            if not len(pending.decisions):
+            if not len(pending[3]):
                 continue
-            for row in pending.decisions.tolist():
+            for row in pending[3].tolist():
                 self._decided[row[DecisionColumn.PARCEL]] = row
                 self.tally.decisions += 1
                 self.tally.reroutes += row[DecisionColumn.KIND] == DecisionKind.REROUTED
 
     def _take_outcome(
-        self, step: int, pending: PendingStep, row: list[int], closed: list[ParcelRow]
+        self, step: int, reads: Sequence[ScanRead], row: list[int], closed: list[ParcelRow]
     ) -> None:
         number, kind, value, chute, cause, encoder = row
         if kind == _OPENED:
@@ -223,7 +218,7 @@ class ParcelBook:
             parcel = self._look_up(number) or ParcelRow(number, self._run, opened_step=step)
             self._open[number] = parcel
         if kind == _SCANNED:
-            self._note_codes(parcel, codes_of(row, pending.reads))
+            self._note_codes(parcel, codes_of(row, reads))
         elif kind == _CLASSIFIED:
             parcel.article = value
         elif kind == _RECIRCULATED:

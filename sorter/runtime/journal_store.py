@@ -6,7 +6,7 @@ table          one row per
 meta           fact about the file: line name, software that made it
 runs           start of the controller: how far it came, whether it ended cleanly, its hash
 run_files      configuration file of a run, as text: a replay needs nothing else
-steps          decision step (``journal_codec``)
+steps          group of decision steps committed together (``journal_codec``)
 parcels        parcel, written when it ends, and for those still on the line when a run ends
 more_codes     further code read on a parcel
 =============  =====================================================================================
@@ -27,7 +27,7 @@ from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColum
 from sorter.model.layout import LineLayout
 from sorter.model.plan import SortPlan
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import Step, decode_step
+from sorter.runtime.journal_codec import Step, decode_group
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep
 
 SCHEMA_VERSION: Final = 1
@@ -60,7 +60,10 @@ CREATE TABLE run_files (
     run INTEGER NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
 CREATE TABLE steps (
-    step INTEGER PRIMARY KEY, now_ns INTEGER NOT NULL, crc32 INTEGER NOT NULL, payload BLOB NOT NULL
+    step INTEGER PRIMARY KEY,
+    step_count INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL,
+    payload BLOB NOT NULL
 );
 CREATE TABLE parcels (
     parcel INTEGER PRIMARY KEY,
@@ -285,14 +288,7 @@ def _run_of(row: tuple[Any, ...]) -> Run:
 
 def pending_of(step: Step) -> PendingStep:
     """Return a recorded step in the form in which the parcel book takes it."""
-    return PendingStep(
-        step.now_ns,
-        b"",
-        step.inputs.boot_id,
-        step.reads,
-        step.decided.decisions,
-        step.decided.outcomes,
-    )
+    return (b"", step.inputs.boot_id, step.reads, step.decided.decisions, step.decided.outcomes)
 
 
 class JournalReader:
@@ -378,11 +374,14 @@ class JournalReader:
         JournalError
             A step is damaged.
         """
-        query = "SELECT step, now_ns, crc32, payload FROM steps WHERE step BETWEEN ? AND ?"
-        for step, now_ns, check, payload in self._rows(query + " ORDER BY step", first, last):
-            if not isinstance(payload, bytes) or not isinstance(now_ns, int):
+        query = (
+            "SELECT step, crc32, payload FROM steps WHERE step <= ?2 AND step >="
+            " coalesce((SELECT max(step) FROM steps WHERE step <= ?1), 0) ORDER BY step"
+        )
+        for step, check, payload in self._rows(query, first, last):
+            if not isinstance(payload, bytes):
                 raise JournalError(f"journal step {step} is damaged: it holds no record")
-            yield decode_step(step, now_ns, payload, check)
+            yield from decode_group(step, payload, check, first, last)
 
     def open_parcels(self, run: Run) -> dict[int, ParcelRow]:
         """Return the parcels on the line at the last committed step of a run, by number.

@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import join_hashed, last_event_seq, step_check
+from sorter.runtime.journal_codec import group_check, join_hashed, last_event_seq
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep, Tally
 from sorter.runtime.journal_store import (
     IN_MEMORY,
@@ -28,7 +28,7 @@ if sys.platform != "win32":
     import fcntl
 
 _PARCEL_CELLS: Final = ",".join("?" * len(ParcelRow.__slots__))
-_PUT_STEP: Final = "INSERT INTO steps VALUES (?,?,?,?)"
+_PUT_STEPS: Final = "INSERT INTO steps VALUES (?,?,?,?)"
 # S608: the only thing formatted in is a row of question marks.
 _PUT_PARCEL: Final = f"INSERT OR REPLACE INTO parcels VALUES ({_PARCEL_CELLS})"  # noqa: S608
 _PUT_CODE: Final = "INSERT OR IGNORE INTO more_codes VALUES (?,?)"
@@ -99,7 +99,7 @@ class JournalWriter:
             if not rows[0][4]:
                 self._close_killed_run()
         self.acknowledged = self.last_acknowledged
-        self._next_step = 1 + execute("SELECT coalesce(max(step), 0) FROM steps").fetchone()[0]
+        self._next_step = execute("SELECT coalesce(max(next_step), 1) FROM runs").fetchone()[0]
         self.first_parcel_id = self.last_parcel_id + 1
         with self._transaction():
             cursor = execute(_PUT_RUN, self._run_cells(info))
@@ -181,19 +181,16 @@ class JournalWriter:
         """
         first_step = self._next_step
         closed = self.book.take(first_step, batch)
-        self._sha256.update(join_hashed([pending.payload for pending in batch]))
+        self._sha256.update(join_hashed([pending[0] for pending in batch]))
         acknowledged = _advance(self.acknowledged, batch)
         self._next_step += len(batch)
         codes, self.book.more_codes = self.book.more_codes, []
         try:
             with self._transaction():
                 if self._keeps_steps:
-                    self._connection.executemany(
-                        _PUT_STEP,
-                        [
-                            (step, p.now_ns, step_check(p.now_ns, p.payload), p.payload)
-                            for step, p in enumerate(batch, first_step)
-                        ],
+                    group = b"".join([pending[0] for pending in batch])
+                    self._connection.execute(
+                        _PUT_STEPS, (first_step, len(batch), group_check(group), group)
                     )
                 if closed:
                     self._connection.executemany(_PUT_PARCEL, [row.cells() for row in closed])
@@ -265,14 +262,14 @@ class JournalWriter:
 
 def _advance(acknowledged: Acknowledged, batch: Sequence[PendingStep]) -> Acknowledged:
     """Return what is acknowledged once a batch is on disk; sequences restart with the PLC."""
-    boot_id = batch[-1].boot_id
+    boot_id = batch[-1][1]
     event_seq = scan_seq = 0
-    for pending in reversed(batch):
-        if pending.boot_id != boot_id:
+    for payload, step_boot_id, reads, _, _ in reversed(batch):
+        if step_boot_id != boot_id:
             return Acknowledged(boot_id, event_seq, scan_seq)
-        event_seq = event_seq or last_event_seq(pending.payload)
-        if pending.reads and not scan_seq:
-            scan_seq = pending.reads[-1].seq
+        event_seq = event_seq or last_event_seq(payload)
+        if reads and not scan_seq:
+            scan_seq = reads[-1].seq
         if event_seq and scan_seq:
             break
     if acknowledged.boot_id == boot_id:
