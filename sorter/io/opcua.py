@@ -115,10 +115,10 @@ class OpcUaBus:
                 translate.check_version(self._name, int(status[STATUS_VERSION]), where)
                 await self._subscribe(client)
         except translate.LIBRARY_ERRORS as error:
-            await self._drop(client)
+            await self._give_up(client)
             raise translate.translate(self._name, error) from error
         except BaseException:
-            await self._drop(client)
+            await self._give_up(client)
             raise
 
     async def exchange(self, command_block: Words) -> Words:
@@ -132,7 +132,7 @@ class OpcUaBus:
         status = await self._read("status array", self._read_status, STATUS_WORDS)
         self._exchanged_ns = self._clock.now_ns()
         if self._is_silent():
-            await self._drop_current()
+            await self._give_up(self._connected())
             raise LinkTimeout(self._name, "connected, but the subscription has gone silent")
         return status
 
@@ -257,7 +257,7 @@ class OpcUaBus:
         try:
             results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
         except translate.LIBRARY_ERRORS as error:
-            await self._drop_current()
+            await self._give_up(client)
             raise translate.translate(self._name, error) from error
         if not results[0].is_good():
             raise translate.from_status(self._name, results[0])
@@ -268,7 +268,7 @@ class OpcUaBus:
             results = await client.uaclient.session.read(request)
             parts = [self._words_of(result) for result in results]
         except translate.LIBRARY_ERRORS as error:
-            await self._drop_current()
+            await self._give_up(client)
             raise translate.translate(self._name, error) from error
         words = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(words) != expected_words:
@@ -301,10 +301,9 @@ class OpcUaBus:
             raise LinkLost(self._name, "not connected")
         return self._client
 
-    async def _drop_current(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await self._drop(client)
+    async def _give_up(self, client: Client) -> None:
+        self._client = None
+        await self._drop(client)
 
     async def _drop(self, client: Client) -> None:
         """Cut the connection and end the client's tasks without talking to the server."""

@@ -1,0 +1,124 @@
+"""Real sockets for the wire tests: a clock to turn by hand and a cable to freeze or cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+
+from plc_sim.image import MailboxImage
+from sorter.model.frames import Words
+from sorter.model.mailbox import COMMAND_WORDS, LAYOUT_VERSION, STATUS_VERSION
+
+DEADLINE_S = 10.0
+
+
+class HandClock:
+    """A clock that stands until it is turned."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+def small_image() -> MailboxImage:
+    """Image of a PLC that runs, with rings whose sizes do not divide evenly; no word repeats."""
+    image = MailboxImage(low_word_first=False, event_slots=37, scan_slots=5)
+    image.status[:] = np.arange(len(image.status)) + 7000
+    image.status[STATUS_VERSION] = LAYOUT_VERSION
+    image.events[:] = np.arange(len(image.events)) + 100
+    image.scans[:] = np.arange(len(image.scans)) + 9000
+    return image
+
+
+def command_block(first: int) -> Words:
+    return np.arange(first, first + COMMAND_WORDS, dtype=np.uint16)
+
+
+class Cable:
+    """TCP forwarder that can hold everything back, cut the line, or swallow single requests."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.swallow: Callable[[bytes], bool] = lambda _request: False
+        self.port = 0
+
+    def freeze(self) -> None:
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        self._flowing.set()
+
+    async def swallow_next(self) -> None:
+        """Return when the next request has got this far, and no further."""
+        arrived = asyncio.Event()
+
+        def swallow(_request: bytes) -> bool:
+            arrived.set()
+            return True
+
+        self.swallow = swallow
+        async with asyncio.timeout(DEADLINE_S):
+            await arrived.wait()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._writers |= {writer, far_writer}
+        for source, sink, filtered in ((reader, far_writer, True), (far_reader, writer, False)):
+            task = asyncio.create_task(self._pump(source, sink, filtered))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, filtered: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await self._flowing.wait()
+                if not (filtered and self.swallow(data)):
+                    sink.write(data)
+        sink.close()
+
+    @contextlib.asynccontextmanager
+    async def laid(self) -> AsyncIterator[Cable]:
+        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = listener.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            listener.close()
+            self.cut()
+            pumps = set(self._tasks)
+            for task in pumps:
+                task.cancel()
+            if pumps:
+                await asyncio.wait(pumps, timeout=DEADLINE_S)
+
+
+@contextlib.asynccontextmanager
+async def peer_that_says(answer: bytes) -> AsyncIterator[int]:
+    """Listen, send `answer` to whatever comes (nothing, if it is empty); yields the port."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while await reader.read(65536):
+                writer.write(answer)
+        writer.close()
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
