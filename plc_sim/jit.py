@@ -6,10 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config as numba_config
+from numba.core import config
+
+numba_config: Any = config
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

@@ -6,6 +6,9 @@ compiled; ``low_first`` is 1 when the low half of a u32 lies at the lower addres
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sorter.model.frames import Rows, Words
 from sorter.model.mailbox import (
     CHECK_SEED,
@@ -40,6 +43,8 @@ from sorter.model.mailbox import (
 )
 
 from .jit import kernel
+
+Bytes = NDArray[np.uint8]
 
 
 @kernel("void(uint16[::1], int64, int64, int64)")
@@ -110,7 +115,7 @@ def encode_scan(
     tick: int,
     code_count: int,
     flags: int,
-    payload: Rows,
+    payload: Bytes,
     byte_length: int,
     low_first: int,
 ) -> None:

@@ -1,0 +1,64 @@
+"""The controller's ports on a rig in the same process: no sockets, no waiting, virtual time."""
+
+from __future__ import annotations
+
+from sorter.model.frames import Words
+from sorter.model.mailbox import EVENT_WORDS, SCAN_WORDS
+
+from .rig import Rig
+
+
+class VirtualClock:
+    """Simulated time as a :class:`~sorter.ports.Clock`."""
+
+    __slots__ = ("_rig",)
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def now_ns(self) -> int:
+        """Return the simulated time."""
+        return self._rig.now_ns
+
+
+class InProcessBus:
+    """A :class:`~sorter.ports.FieldBus` straight onto the PLC's memory.
+
+    ``wait`` is what makes simulated time pass.
+    """
+
+    __slots__ = ("_image", "_rig")
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._image = rig.image
+
+    @property
+    def name(self) -> str:
+        """Link as a person would name it."""
+        return "simulated PLC in this process"
+
+    async def connect(self) -> None:
+        """Do nothing: the image is always there."""
+
+    async def exchange(self, command_block: Words) -> Words:
+        """Write the command block and return the status block."""
+        self._image.command[:] = command_block
+        self._rig.command_written()
+        return self._image.status
+
+    async def read_events(self, first_slot: int, slot_count: int) -> Words:
+        """Return slots of the event ring."""
+        start = first_slot * EVENT_WORDS
+        return self._image.events[start : start + slot_count * EVENT_WORDS]
+
+    async def read_scan(self, slot: int) -> Words:
+        """Return one slot of the scan ring."""
+        return self._image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
+
+    async def wait(self, until_ns: int) -> None:
+        """Let simulated time pass to the next news, at most to `until_ns`."""
+        self._rig.advance_to_news(until_ns)
+
+    async def close(self) -> None:
+        """Do nothing."""

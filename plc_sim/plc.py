@@ -1,0 +1,179 @@
+"""The PLC program: latches, keeps the mailboxes, compares encoder counts and fires. No more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sorter.config.models import Line
+from sorter.model.codes import ChuteBit, EventKind, LineState
+from sorter.model.mailbox import SCAN_FLAG_TRUNCATED
+
+from .image import MailboxImage
+from .plc_kernels import (
+    FIRED_LIMIT,
+    NO_FIRE,
+    ChuteCell,
+    Memory,
+    Pending,
+    plc_scan,
+    post_event,
+    post_scan,
+    take_acknowledgements,
+)
+from .words import COMMAND_VALUES, SCAN_PAYLOAD_BYTES, pack_codes
+
+PENDING_CAPACITY = 512
+"""Commands that the PLC can hold."""
+NO_SOURCE = 0xFFFF
+
+
+class Plc:
+    """PLC of one line.
+
+    The plant calls the ``latch`` methods when something happens; :meth:`scan` is one scan cycle.
+
+    Parameters
+    ----------
+    image : MailboxImage
+        Its memory as seen from outside.
+    line : Line
+    boot_id : int
+        Not 0; another one after each start.
+    """
+
+    def __init__(self, image: MailboxImage, line: Line, boot_id: int) -> None:
+        self.image = image
+        self._memory = np.zeros(len(Memory), np.int64)
+        self._memory[Memory.LOW_FIRST] = image.low_word_first
+        self._memory[Memory.EVENT_SLOTS] = image.event_slots
+        self._memory[Memory.SCAN_SLOTS] = image.scan_slots
+        self._memory[Memory.BOOT_ID] = boot_id
+        self._memory[Memory.LINE_STATE] = LineState.IDLE
+        self._memory[Memory.NEXT_FIRE] = NO_FIRE
+        self._cells = memoryview(self._memory.data)  # reads ten times faster than numpy's indexing
+        self._pending = np.zeros((len(Pending), PENDING_CAPACITY), np.int64)
+        self._chutes = np.zeros((len(ChuteCell), len(line.chutes)), np.int64)
+        for index, chute in enumerate(line.chutes):
+            self._chutes[ChuteCell.HAS_DIVERTER, index] = chute.side != "end"
+        self._fired = np.zeros((FIRED_LIMIT, 3), np.int64)
+        self._values = np.zeros(COMMAND_VALUES, np.int64)
+        self._payload = np.zeros(SCAN_PAYLOAD_BYTES, np.uint8)
+        self._payload_bytes = memoryview(self._payload.data)
+        self._news_mark = (0, 0, 0, 0)
+
+    # --- latching -------------------------------------------------------------------------------
+    def latch(self, kind: int, source: int, encoder: int, tick: int, a: int, b: int) -> None:
+        """Put an event into the ring."""
+        events = self.image.events
+        if not post_event(events, self._memory, kind, source, encoder, tick, a, b):
+            # A scan that was skipped as idle would have taken the acknowledgement over.
+            take_acknowledgements(self.image.command, self._memory)
+            if not post_event(events, self._memory, kind, source, encoder, tick, a, b):
+                self._memory[Memory.EVENT_OVERFLOW] += 1
+
+    def latch_scan(self, scanner: int, encoder: int, tick: int, codes: tuple[bytes, ...]) -> None:
+        """Put a scanner's result into the scan ring."""
+        payload, count, truncated = pack_codes(codes)
+        length = len(payload)
+        self._payload_bytes[:length] = payload
+        flags = SCAN_FLAG_TRUNCATED if truncated else 0
+        for _ in range(2):
+            if post_scan(
+                self.image.scans,
+                self._memory,
+                scanner,
+                encoder,
+                tick,
+                count,
+                flags,
+                self._payload,
+                length,
+            ):
+                return
+            take_acknowledgements(self.image.command, self._memory)
+        self._memory[Memory.SCAN_OVERFLOW] += 1
+
+    def latch_chute(self, chute: int, bits: int, encoder: int, tick: int) -> None:
+        """Take over a chute's sensors."""
+        self._chutes[ChuteCell.BITS, chute] = bits
+        self.latch(EventKind.CHUTE_CHANGED, chute, encoder, tick, 0, bits)
+
+    def latch_line_state(self, state: LineState, zone: int, encoder: int, tick: int) -> None:
+        """Take over the state of the line's drives and safety circuit."""
+        self._memory[Memory.LINE_STATE] = state
+        self.latch(EventKind.LINE_CHANGED, zone, encoder, tick, 0, state)
+
+    # --- the scan cycle -------------------------------------------------------------------------
+    def scan(self, encoder: int, tick: int, heartbeat: int) -> int:
+        """Run one scan; return how many diverters :meth:`fired` now."""
+        image = self.image
+        return plc_scan(
+            image.status,
+            image.command,
+            image.events,
+            self._memory,
+            self._pending,
+            self._chutes,
+            self._fired,
+            self._values,
+            encoder,
+            tick,
+            heartbeat,
+        )
+
+    def fired(self, index: int) -> tuple[int, int]:
+        """Return chute and hold counts of a diverter fired in the last scan."""
+        return int(self._fired[index, 0]), int(self._fired[index, 1])
+
+    def take_news(self) -> bool:
+        """Return whether something was posted or taken over since the last call."""
+        cells = self._cells
+        mark = (
+            cells[Memory.EVENT_HEAD],
+            cells[Memory.SCAN_HEAD],
+            cells[Memory.COMMAND_ACK],
+            cells[Memory.EPOCH],
+        )
+        if mark == self._news_mark:
+            return False
+        self._news_mark = mark
+        return True
+
+    @property
+    def posted(self) -> int:
+        """How many records were ever posted."""
+        return int(self._cells[_EVENT_HEAD] + self._cells[_SCAN_HEAD])
+
+    @property
+    def next_fire(self) -> int:
+        """Encoder count of the next command that is due."""
+        return int(self._cells[_NEXT_FIRE])
+
+    @property
+    def wants_scan(self) -> bool:
+        """Whether a command slot has to be looked at again."""
+        return bool(self._cells[Memory.RETRY])
+
+    @property
+    def pending(self) -> int:
+        """How many commands are accepted and not yet fired."""
+        return int(self._cells[Memory.PENDING])
+
+    @property
+    def event_overflow(self) -> int:
+        """Events that found no place in the ring."""
+        return int(self._cells[Memory.EVENT_OVERFLOW])
+
+    @property
+    def scan_overflow(self) -> int:
+        """Scanner results that found no place in the ring."""
+        return int(self._cells[Memory.SCAN_OVERFLOW])
+
+    def chute_bits(self, chute: int) -> ChuteBit:
+        """Return what the PLC knows of a chute."""
+        return ChuteBit(int(self._chutes[ChuteCell.BITS, chute]))
+
+
+_EVENT_HEAD = int(Memory.EVENT_HEAD)
+_SCAN_HEAD = int(Memory.SCAN_HEAD)
+_NEXT_FIRE = int(Memory.NEXT_FIRE)
