@@ -1,0 +1,321 @@
+"""The Prometheus endpoint: families built from plain counters when somebody scrapes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
+from platform import python_version
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from sorter.errors import SorterError
+from sorter.model.codes import (
+    Cause,
+    ChuteBit,
+    FinalDisposition,
+    MissCause,
+    PassResult,
+    ScanVerdict,
+)
+from sorter.model.columns import ChuteColumn, ChuteStateColumn
+from sorter.runtime.mailbox_client import MailboxClient
+from sorter.runtime.metrics import (
+    LATENCY_BOUNDS_S,
+    SLACK_BOUNDS_S,
+    LineMetrics,
+    SampleStore,
+)
+from sorter.runtime.supervisor import LinkSupervisor
+
+NO_CAUSE: Final = "none"
+STOP_DEADLINE_S: Final = 5.0
+
+
+class LineCollector(Collector):
+    """Turns one line's counters into metric families.
+
+    Parameters
+    ----------
+    metrics : LineMetrics
+    client : MailboxClient
+    links : sequence of LinkSupervisor
+    """
+
+    def __init__(
+        self, metrics: LineMetrics, client: MailboxClient, links: Sequence[LinkSupervisor]
+    ) -> None:
+        self._metrics = metrics
+        self._client = client
+        self._links = tuple(links)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; called by the registry at each scrape."""
+        yield from self._parcels()
+        yield from self._decisions()
+        yield from self._chutes()
+        yield from self._line()
+        yield from self._mailbox()
+        yield _build_info()
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: a registry need not collect to learn the names."""
+        return ()
+
+    def _parcels(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        closed = CounterMetricFamily(
+            "sorter_parcels",
+            "Parcels by final disposition and cause.",
+            labels=("disposition", "cause"),
+        )
+        causes = [cause.name.lower() for cause in Cause] + [NO_CAUSE]
+        for disposition in FinalDisposition:
+            for cause, count in zip(causes, metrics.closed[disposition].tolist(), strict=True):
+                if count or cause == NO_CAUSE:
+                    closed.add_metric((disposition.name.lower(), cause), count)
+        yield closed
+        yield _counter("sorter_parcels_opened", "Parcels that came onto the line.", metrics.opened)
+        yield _counter("sorter_recirculations", "Laps completed.", metrics.recirculations)
+        verdicts = metrics.verdicts
+        yield _counter("sorter_scans", "Scanner results joined to a parcel.", int(verdicts.sum()))
+        yield _counter(
+            "sorter_no_reads", "Scanner results without a code.", verdicts[ScanVerdict.NO_READ]
+        )
+        yield _counter(
+            "sorter_read_conflicts",
+            "Scanner results with two identities.",
+            verdicts[ScanVerdict.CONFLICT],
+        )
+        passes = CounterMetricFamily(
+            "sorter_passes", "Passes of parcels by their chute, by result.", labels=("result",)
+        )
+        for result in PassResult:
+            passes.add_metric((result.name.lower(),), int(metrics.passes[result]))
+        yield passes
+        eyes = CounterMetricFamily(
+            "sorter_eyes_missed", "Parcels that an eye should have seen.", labels=("eye",)
+        )
+        for name, count in zip(metrics.layout.eye_names, metrics.missed_eyes, strict=True):
+            eyes.add_metric((name,), int(count))
+        yield eyes
+
+    def _decisions(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        missed = CounterMetricFamily(
+            "sorter_missed_deadlines",
+            "Parcels without an accepted command at their commit point.",
+            labels=("cause",),
+        )
+        for cause in MissCause:
+            missed.add_metric((cause.name.lower(),), int(metrics.missed_deadlines[cause]))
+        yield missed
+        yield _histogram(
+            "sorter_decision_latency_seconds",
+            "From a frame's arrival to its commands.",
+            LATENCY_BOUNDS_S,
+            metrics.latency,
+            metrics.latency.total / 1e9,
+        )
+        yield _histogram(
+            "sorter_command_slack_seconds",
+            "Belt time left when the PLC accepted a command that fired.",
+            SLACK_BOUNDS_S,
+            metrics.slack,
+            metrics.slack_total_s,
+        )
+        yield _counter("sorter_loop_steps", "Exchanges with the PLC.", metrics.loops)
+        yield _counter(
+            "sorter_loop_overruns", "Steps that took longer than the period.", metrics.overruns
+        )
+        yield _gauge(
+            "sorter_journal_lag_events",
+            "Events delivered and not yet safe on disk.",
+            metrics.journal_lag_events,
+        )
+
+    def _chutes(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        fill = GaugeMetricFamily(
+            "sorter_chute_fill_ratio",
+            "Used part of a chute's capacity, with parcels on their way.",
+            labels=("chute",),
+        )
+        parcels = GaugeMetricFamily(
+            "sorter_chute_parcels",
+            "Parcels in a chute, or on their way to it.",
+            labels=("chute", "place"),
+        )
+        state = GaugeMetricFamily(
+            "sorter_chute_state", "1 while the state holds.", labels=("chute", "state")
+        )
+        sorted_total = CounterMetricFamily(
+            "sorter_chute_sorted", "Parcels sorted into their chute.", labels=("chute",)
+        )
+        entered = CounterMetricFamily(
+            "sorter_chute_entered",
+            "Parcels that ended in a chute, by final disposition.",
+            labels=("chute", "disposition"),
+        )
+        chutes = metrics.chutes
+        for index, name in enumerate(metrics.layout.chute_names):
+            fill.add_metric((name,), self._fill_ratio(index))
+            parcels.add_metric((name, "inside"), int(chutes[ChuteStateColumn.PARCELS, index]))
+            parcels.add_metric((name, "reserved"), int(chutes[ChuteStateColumn.RESERVED, index]))
+            bits = int(chutes[ChuteStateColumn.BITS, index])
+            for bit in ChuteBit:
+                state.add_metric((name, str(bit.name).lower()), float(bool(bits & bit)))
+            closed_at = metrics.closed_at[index].tolist()
+            sorted_total.add_metric((name,), closed_at[FinalDisposition.SORTED])
+            for disposition in FinalDisposition:
+                if closed_at[disposition]:
+                    entered.add_metric((name, disposition.name.lower()), closed_at[disposition])
+        yield from (fill, parcels, state, sorted_total, entered)
+
+    def _fill_ratio(self, chute: int) -> float:
+        """Return the larger of the used parts by count and by length; 0 when not limited."""
+        built, now = self._metrics.layout.chutes, self._metrics.chutes
+        ratio = 0.0
+        for capacity, used, reserved in (
+            (ChuteColumn.CAPACITY, ChuteStateColumn.PARCELS, ChuteStateColumn.RESERVED),
+            (
+                ChuteColumn.CAPACITY_LENGTH,
+                ChuteStateColumn.LENGTH,
+                ChuteStateColumn.RESERVED_LENGTH,
+            ),
+        ):
+            limit = int(built[capacity, chute])
+            if limit:
+                ratio = max(ratio, int(now[used, chute] + now[reserved, chute]) / limit)
+        return ratio
+
+    def _line(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        yield _gauge("sorter_ready", "1: kernels warm and link up.", metrics.ready)
+        yield _gauge("sorter_line_state", "PackML state number.", metrics.line_state)
+        yield _gauge("sorter_encoder_count", "Unwrapped encoder count.", metrics.encoder_count)
+        yield _gauge("sorter_parcels_on_line", "Tracked parcels.", metrics.parcels_on_line)
+        zones = GaugeMetricFamily(
+            "sorter_zone_parcels", "Tracked parcels by zone.", labels=("zone",)
+        )
+        counts = metrics.zone_parcels.tolist()
+        for name, count in zip(metrics.layout.zone_names, counts, strict=True):
+            zones.add_metric((name,), count)
+        yield zones
+
+    def _mailbox(self) -> Iterator[Metric]:
+        client, metrics = self._client, self._metrics
+        up = GaugeMetricFamily(
+            "sorter_link_up", "1 while the PLC answers and its heartbeat moves.", labels=("link",)
+        )
+        reconnects = CounterMetricFamily(
+            "sorter_link_reconnects", "Connections opened after the first.", labels=("link",)
+        )
+        failures = CounterMetricFamily(
+            "sorter_link_connect_failures", "Attempts to connect that failed.", labels=("link",)
+        )
+        for link in self._links:
+            up.add_metric((link.name,), float(link.up))
+            reconnects.add_metric((link.name,), link.reconnects)
+            failures.add_metric((link.name,), link.failures)
+        yield from (up, reconnects, failures)
+        yield _counter(
+            "sorter_mailbox_corrupt",
+            "Ring records given up: damaged or overwritten.",
+            client.corrupt_records,
+        )
+        yield _counter(
+            "sorter_mailbox_torn_reads", "Ring slots caught half-written.", client.torn_reads
+        )
+        overflow = CounterMetricFamily(
+            "sorter_mailbox_overflow", "Records that found no place.", labels=("ring",)
+        )
+        overflow.add_metric(("events",), metrics.event_overflow)
+        overflow.add_metric(("scans",), metrics.scan_overflow)
+        overflow.add_metric(("commands",), client.window.overflow)
+        yield overflow
+        yield _gauge(
+            "sorter_commands_waiting",
+            "Commands without a free slot in the window.",
+            client.window.waiting,
+        )
+        yield _counter(
+            "sorter_plc_starts", "PLC starts seen, the first included.", client.boots_seen
+        )
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, value=int(value))
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _histogram(
+    name: str, text: str, bounds: Sequence[float], store: SampleStore, total: float
+) -> HistogramMetricFamily:
+    labels = [repr(bound) for bound in bounds] + ["+Inf"]
+    counts = accumulate(store.buckets.tolist())
+    return HistogramMetricFamily(
+        name, text, buckets=list(zip(labels, counts, strict=True)), sum_value=total
+    )
+
+
+def _build_info() -> GaugeMetricFamily:
+    try:
+        release = version("parcel-sorter")
+    except PackageNotFoundError:
+        release = "unknown"
+    family = GaugeMetricFamily(
+        "sorter_build_info", "Version of the software.", labels=("version", "python")
+    )
+    family.add_metric((release, python_version()), 1)
+    return family
+
+
+class MetricsServer:
+    """HTTP endpoint ``/metrics`` in a thread of its own.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+        0 takes a free one; see :attr:`port`.
+    collectors : Collector
+    """
+
+    def __init__(self, host: str, port: int, *collectors: Collector) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        for collector in collectors:
+            registry.register(collector)
+        try:
+            server, thread = start_http_server(port, host, registry)
+        except OSError as error:
+            raise SorterError(
+                f"metrics endpoint {host}:{port} cannot be opened: {error.strerror or error}; "
+                "is another controller running? Change service.metrics in the line file"
+            ) from error
+        self._server: WSGIServer = server
+        self._thread: threading.Thread = thread
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(STOP_DEADLINE_S)
