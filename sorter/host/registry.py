@@ -1,0 +1,303 @@
+"""The return registry: one SQLite table of announced returns, looked up by label or identity.
+
+The table holds no name, no address and no customer number. It is in WAL mode, so that an import
+in one process never blocks the look-ups of a running line in another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from sorter.errors import ReturnsFileError
+from sorter.model.codes import Grade, ReturnReason
+from sorter.model.returns import ReturnRecord
+
+SCHEMA_VERSION: Final = 1
+BUSY_TIMEOUT_S: Final = 5.0
+_APPLICATION_ID: Final = 0x50534F52  # "PSOR"
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS returns (
+    row INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL UNIQUE,
+    identity_hash INTEGER NOT NULL,
+    grade INTEGER NOT NULL,
+    category TEXT NOT NULL,
+    reason INTEGER NOT NULL,
+    hazmat INTEGER NOT NULL,
+    value_cents INTEGER NOT NULL,
+    country TEXT NOT NULL,
+    days_held INTEGER NOT NULL,
+    units INTEGER NOT NULL,
+    length_mm INTEGER NOT NULL,
+    width_mm INTEGER NOT NULL,
+    height_mm INTEGER NOT NULL,
+    weight_g INTEGER NOT NULL,
+    announced_at TEXT NOT NULL
+) STRICT;
+"""
+_COLUMNS: Final = (
+    "identity, label, identity_hash, grade, category, reason, hazmat, value_cents, country,"
+    " days_held, units, length_mm, width_mm, height_mm, weight_g, announced_at"
+)
+_UPSERT: Final = (
+    f"INSERT INTO returns ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608
+    " ON CONFLICT (identity) DO UPDATE SET "
+    + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _COLUMNS.split(",")[1:])
+)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM returns"  # noqa: S608
+_FACTS: Final = (
+    "SELECT label, identity_hash, grade, category, reason, hazmat, value_cents, country, days_held"
+    " FROM returns"
+)
+
+FactsRow = tuple[str, int, int, str, int, int, int, str, int]
+"""Label, identity hash and what a decision needs, as :meth:`Registry.facts_of` gives them."""
+
+
+def identity_hash(identity: str) -> int:
+    """Return the stable 63-bit number, never 0, that stands for an identity in scan rows."""
+    digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 1) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedReturn:
+    """A return record with what else the announcement said; 0 is unknown.
+
+    Attributes
+    ----------
+    record : ReturnRecord
+    units : int
+        Articles in the parcel.
+    length_mm, width_mm, height_mm, weight_g : int
+        Of the parcel, 0 when the announcement did not say.
+    announced_at : str
+        ISO 8601 time, empty when unknown.
+    """
+
+    record: ReturnRecord
+    units: int = 1
+    length_mm: int = 0
+    width_mm: int = 0
+    height_mm: int = 0
+    weight_g: int = 0
+    announced_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCount:
+    """What an import did to the registry."""
+
+    inserted: int
+    updated: int
+
+
+class Registry:
+    """Return records in one SQLite file. Use :meth:`create` or :meth:`open`.
+
+    A return announced again (same identity) replaces the older record.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._own_changes = 0
+
+    @classmethod
+    def create(cls, path: Path | str) -> Self:
+        """Open a registry for writing; make the file and its folder if they are not there.
+
+        Parameters
+        ----------
+        path : Path or str
+            File, or ``:memory:``.
+        """
+        name = str(path)
+        with _explained(name):
+            if name != ":memory:":
+                Path(name).parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(name, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                _check_version(connection, name)
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, name)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open an existing registry; a missing file is an error that says how to make one."""
+        name = str(path)
+        if not Path(name).is_file():
+            raise ReturnsFileError(
+                f"{name}: no return registry there; make one with"
+                f" `sorter returns import FILE --format csv --registry {name}`"
+            )
+        return cls.create(path)
+
+    @property
+    def name(self) -> str:
+        """File name, for people."""
+        return self._name
+
+    def import_many(self, returns: Iterable[AnnouncedReturn]) -> ImportCount:
+        """Store all returns in one transaction: all or, on any error, none.
+
+        Parameters
+        ----------
+        returns : iterable of AnnouncedReturn
+            Consumed once; may be larger than memory.
+        """
+        before = self.count()
+        with _explained(self._name):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                cursor = self._connection.executemany(_UPSERT, map(_to_row, returns))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+        self._own_changes += 1
+        inserted = self.count() - before
+        return ImportCount(inserted, cursor.rowcount - inserted if cursor.rowcount > 0 else 0)
+
+    def lookup(self, text: str) -> AnnouncedReturn | None:
+        """Return the record whose label or identity is exactly `text`."""
+        with _explained(self._name):
+            for where in (" WHERE label = ?", " WHERE identity = ?"):
+                row = self._connection.execute(_SELECT + where, (_storable(text),)).fetchone()
+                if row is not None:
+                    return _from_row(row)
+        return None
+
+    def facts_of(self, label: str) -> FactsRow | None:
+        """Return what a decision needs about the parcel with this label; about 5 us."""
+        row: FactsRow | None = self._connection.execute(
+            _FACTS + " WHERE label = ?", (_storable(label),)
+        ).fetchone()
+        return row
+
+    def facts_of_identity(self, identity: str) -> FactsRow | None:
+        """Return what a decision needs about the parcel with this identity."""
+        row: FactsRow | None = self._connection.execute(
+            _FACTS + " WHERE identity = ?", (_storable(identity),)
+        ).fetchone()
+        return row
+
+    def all_facts(self, limit: int) -> Iterator[FactsRow]:
+        """Yield the newest `limit` rows of facts."""
+        with _explained(self._name):
+            yield from self._connection.execute(_FACTS + " ORDER BY row DESC LIMIT ?", (limit,))
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        with _explained(self._name):
+            row = self._connection.execute("SELECT count(*) FROM returns").fetchone()
+        return int(row[0])
+
+    def returns(self, limit: int = -1) -> Iterator[AnnouncedReturn]:
+        """Yield records by time of announcement, those without one in order of import."""
+        with _explained(self._name):
+            order = " ORDER BY announced_at, row LIMIT ?"
+            for row in self._connection.execute(_SELECT + order, (limit,)):
+                yield _from_row(row)
+
+    def __iter__(self) -> Iterator[AnnouncedReturn]:
+        return self.returns()
+
+    def generation(self) -> int:
+        """Return a number that differs after any import, by this or another process; 1 us."""
+        row = self._connection.execute("PRAGMA data_version").fetchone()
+        return (self._own_changes << 32) + int(row[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into one sentence for people."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise ReturnsFileError(f"{name}: the return registry cannot be used: {error}") from error
+
+
+def _check_version(connection: sqlite3.Connection, name: str) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if tables and (version != SCHEMA_VERSION or application != _APPLICATION_ID):
+        raise ReturnsFileError(
+            f"{name}: not a return registry of this version (it says version {version},"
+            f" this program writes {SCHEMA_VERSION}); import the return file into a new registry"
+        )
+
+
+def _storable(text: str) -> str:
+    """Return text that SQLite can bind: lone surrogates cannot be stored, so match nothing."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _to_row(announced: AnnouncedReturn) -> tuple[Any, ...]:
+    record = announced.record
+    return (
+        record.identity,
+        record.label,
+        identity_hash(record.identity),
+        int(record.grade),
+        record.category,
+        int(record.reason),
+        int(record.hazmat),
+        record.value_cents,
+        record.country,
+        record.days_held,
+        announced.units,
+        announced.length_mm,
+        announced.width_mm,
+        announced.height_mm,
+        announced.weight_g,
+        announced.announced_at,
+    )
+
+
+def _from_row(row: tuple[Any, ...]) -> AnnouncedReturn:
+    record = ReturnRecord(
+        identity=row[0],
+        label=row[1],
+        grade=Grade(row[3]),
+        category=row[4],
+        reason=ReturnReason(row[5]),
+        hazmat=bool(row[6]),
+        value_cents=row[7],
+        country=row[8],
+        days_held=row[9],
+    )
+    return AnnouncedReturn(record, *row[10:16])

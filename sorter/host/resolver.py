@@ -1,0 +1,182 @@
+"""Joins scanner results with return records: the ``HostLink`` of a line with its own registry.
+
+A payload that is the label of a record is found in memory, without reading its bar code: parsing
+GS1 costs a hundred times as much as the look-up. Only when that misses is the payload parsed, and
+the registry file asked: for the label (a record imported since the start), then for the identity
+(the same GS1 key in another notation).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from sorter.host.barcode import BarcodeReading, read_payload
+from sorter.host.registry import FactsRow, Registry, identity_hash
+from sorter.host.verdict import MAX_CODES_LOOKED_AT, judge
+from sorter.model.codes import NONE, ScanVerdict
+from sorter.model.columns import SCAN_WIDTH, ScanColumn
+from sorter.model.frames import Rows, ScanRead, no_rows
+from sorter.model.plan import ReturnsPolicy
+
+PRELOADED_RECORDS: Final = 250_000
+"""Records read into memory at start (the newest); 250,000 take about 1 s and 80 MB."""
+REMEMBERED_ALIASES: Final = 100_000
+"""Other notations of known labels kept in memory besides."""
+
+_VERDICT = int(ScanColumn.VERDICT)
+_FACTS_WIDTH = SCAN_WIDTH - _VERDICT
+_NO_SCANS = no_rows(SCAN_WIDTH)
+
+
+class RegistryHost:
+    """Looks scanner results up in a :class:`~sorter.host.registry.Registry`.
+
+    Records that another process imports while the line runs are noticed: new ones at the first
+    look-up, changed ones because any import makes the memory's entries be read again, one by one
+    when they are next needed. No look-up takes longer than a few indexed reads.
+
+    Parameters
+    ----------
+    registry : Registry
+    policy : ReturnsPolicy
+        Gives the codes of categories and countries.
+    preload : int
+        How many records to read into memory now.
+
+    Attributes
+    ----------
+    lookup_errors : int
+        Look-ups that the registry file failed; the parcel counts as unknown (no-data), the line
+        keeps sorting.
+    last_error : str
+        What the file said last.
+    """
+
+    def __init__(
+        self, registry: Registry, policy: ReturnsPolicy, preload: int = PRELOADED_RECORDS
+    ) -> None:
+        self.lookup_errors = 0
+        self.last_error = ""
+        self._registry = registry
+        self._categories = {name: index for index, name in enumerate(policy.category_names)}
+        self._countries = {name: index for index, name in enumerate(policy.country_names)}
+        self._rows: dict[bytes, int] = {}
+        self._facts = np.empty((1024, _FACTS_WIDTH), np.int64)
+        self._seen: list[int] = []
+        self._generation = registry.generation()
+        self._row_limit = preload + REMEMBERED_ALIASES
+        for record in registry.all_facts(preload):
+            self._remember(record[0].encode(), record)
+
+    def resolve(self, scans: Sequence[ScanRead]) -> Rows:
+        """Return ``int64[len(scans), SCAN_WIDTH]``: verdict and facts of each result."""
+        if not scans:
+            return _NO_SCANS
+        try:
+            self._generation = self._registry.generation()
+        except sqlite3.Error as error:
+            self._failed(error)
+        out = np.empty((len(scans), SCAN_WIDTH), np.int64)
+        for index, scan in enumerate(scans):
+            row = out[index]
+            row[:_VERDICT] = (scan.seq, scan.scanner_idx, scan.encoder_count, scan.tick_100us)
+            codes = scan.codes
+            if len(codes) == 1:
+                known = self._find_label(codes[0])
+                if known >= 0:
+                    row[_VERDICT:] = self._facts[known]
+                    continue
+            self._resolve_slowly(codes[:MAX_CODES_LOOKED_AT], row)
+        return out
+
+    def _resolve_slowly(self, codes: tuple[bytes, ...], row: Rows) -> None:
+        """Judge codes that are not simply one known label."""
+        row[_VERDICT:] = NONE
+        row[ScanColumn.IDENTITY] = 0
+        row[ScanColumn.KNOWN] = 0
+        found: dict[str, Rows] = {}
+        by_reading: dict[int, str] = {}
+        readings = []
+        for code in codes:
+            reading = read_payload(code)
+            readings.append(reading)
+            known = self._find(code, reading)
+            if known >= 0:
+                identity = f"#{self._facts[known, ScanColumn.IDENTITY - _VERDICT]}"
+                found[identity] = self._facts[known].copy()
+                by_reading[id(reading)] = identity
+        result, identity_text = judge(readings, lambda reading: by_reading.get(id(reading)))
+        row[_VERDICT] = result
+        if result != ScanVerdict.READ or identity_text is None:
+            return
+        if identity_text in found:
+            row[_VERDICT:] = found[identity_text]
+        else:
+            row[ScanColumn.IDENTITY] = identity_hash(identity_text)
+
+    def _find(self, code: bytes, reading: BarcodeReading) -> int:
+        """Return the memory row of the record that a payload belongs to, -1 for none."""
+        known = self._find_label(code)
+        if known >= 0 or not reading.legible:
+            return known
+        try:
+            record = self._registry.facts_of(reading.text)
+            if record is None and reading.identity is not None:
+                record = self._registry.facts_of_identity(reading.identity)
+        except sqlite3.Error as error:
+            return self._failed(error)
+        return -1 if record is None else self._remember(code, record)
+
+    def _find_label(self, code: bytes) -> int:
+        """Return the memory row of the record with exactly this label, -1 for none."""
+        known = self._rows.get(code, -1)
+        if known >= 0 and self._seen[known] == self._generation:
+            return known
+        try:
+            record = self._registry.facts_of(code.decode())
+        except UnicodeDecodeError:
+            return -1
+        except sqlite3.Error as error:
+            return self._failed(error, known)
+        if record is None:
+            self._rows.pop(code, None)
+            return -1
+        return self._remember(code, record)
+
+    def _remember(self, code: bytes, record: FactsRow) -> int:
+        """Put a record into memory under a payload and return its row."""
+        row = self._rows.get(code, -1)
+        if row < 0:
+            if len(self._seen) >= self._row_limit:
+                self._rows.clear()
+                self._seen.clear()
+            row = len(self._seen)
+            self._seen.append(self._generation)
+            self._rows[code] = row
+            if row == len(self._facts):
+                self._facts = np.concatenate((self._facts, np.empty_like(self._facts)))
+        _, hashed, grade, category, reason, hazmat, value_cents, country, days_held = record
+        self._facts[row] = (
+            ScanVerdict.READ,
+            hashed,
+            1,
+            grade,
+            self._categories.get(category, NONE),
+            reason,
+            hazmat,
+            value_cents,
+            self._countries.get(country, NONE),
+            days_held,
+        )
+        self._seen[row] = self._generation
+        return row
+
+    def _failed(self, error: sqlite3.Error, known: int = -1) -> int:
+        """Count a failed look-up; what is in memory, however old, is the answer then."""
+        self.lookup_errors += 1
+        self.last_error = str(error)
+        return known
