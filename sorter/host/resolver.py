@@ -27,8 +27,10 @@ PRELOADED_RECORDS: Final = 250_000
 REMEMBERED_ALIASES: Final = 100_000
 """Other notations of known labels kept in memory besides."""
 
+CALLS_BETWEEN_CHECKS: Final = 64
+"""Asking SQLite whether another process wrote costs more than the look-up itself."""
+
 _VERDICT = int(ScanColumn.VERDICT)
-_FACTS_WIDTH = SCAN_WIDTH - _VERDICT
 _NO_SCANS = no_rows(SCAN_WIDTH)
 
 
@@ -36,8 +38,9 @@ class RegistryHost:
     """Looks scanner results up in a :class:`~sorter.host.registry.Registry`.
 
     Records that another process imports while the line runs are noticed: new ones at the first
-    look-up, changed ones because any import makes the memory's entries be read again, one by one
-    when they are next needed. No look-up takes longer than a few indexed reads.
+    look-up, changed ones within ``CALLS_BETWEEN_CHECKS`` calls, because an import makes the
+    memory's entries be read again, one by one when they are next needed. No look-up takes longer
+    than a few indexed reads.
 
     Parameters
     ----------
@@ -65,9 +68,10 @@ class RegistryHost:
         self._categories = {name: index for index, name in enumerate(policy.category_names)}
         self._countries = {name: index for index, name in enumerate(policy.country_names)}
         self._rows: dict[bytes, int] = {}
-        self._facts = np.empty((1024, _FACTS_WIDTH), np.int64)
+        self._facts = np.zeros((1024, SCAN_WIDTH), np.int64)
         self._seen: list[int] = []
         self._generation = registry.generation()
+        self._calls = 0
         self._row_limit = preload + REMEMBERED_ALIASES
         for record in registry.all_facts(preload):
             self._remember(record[0].encode(), record)
@@ -76,26 +80,42 @@ class RegistryHost:
         """Return ``int64[len(scans), SCAN_WIDTH]``: verdict and facts of each result."""
         if not scans:
             return _NO_SCANS
+        self._calls += 1
+        if self._calls % CALLS_BETWEEN_CHECKS == 0:
+            self._notice_imports()
+        if len(scans) == 1 and len(scans[0].codes) == 1:
+            scan = scans[0]
+            known = self._find_label(scan.codes[0])
+            if known >= 0:
+                out = self._facts[known : known + 1].copy()
+                out[0, :_VERDICT] = (
+                    scan.seq,
+                    scan.scanner_idx,
+                    scan.encoder_count,
+                    scan.tick_100us,
+                )
+                return out
+        out = np.empty((len(scans), SCAN_WIDTH), np.int64)
+        for row, scan in zip(out, scans, strict=True):
+            self._judge_codes(scan.codes[:MAX_CODES_LOOKED_AT], row)
+            row[:_VERDICT] = (scan.seq, scan.scanner_idx, scan.encoder_count, scan.tick_100us)
+        return out
+
+    def _notice_imports(self) -> None:
+        """Make entries be read again if any process has written since."""
         try:
             self._generation = self._registry.generation()
         except sqlite3.Error as error:
             self._failed(error)
-        out = np.empty((len(scans), SCAN_WIDTH), np.int64)
-        for index, scan in enumerate(scans):
-            row = out[index]
-            row[:_VERDICT] = (scan.seq, scan.scanner_idx, scan.encoder_count, scan.tick_100us)
-            codes = scan.codes
-            if len(codes) == 1:
-                known = self._find_label(codes[0])
-                if known >= 0:
-                    row[_VERDICT:] = self._facts[known]
-                    continue
-            self._resolve_slowly(codes[:MAX_CODES_LOOKED_AT], row)
-        return out
 
-    def _resolve_slowly(self, codes: tuple[bytes, ...], row: Rows) -> None:
-        """Judge codes that are not simply one known label."""
-        row[_VERDICT:] = NONE
+    def _judge_codes(self, codes: tuple[bytes, ...], row: Rows) -> None:
+        """Fill in verdict and facts of a passage, whatever its codes are."""
+        if len(codes) == 1:
+            known = self._find_label(codes[0])
+            if known >= 0:
+                row[:] = self._facts[known]
+                return
+        row[:] = NONE
         row[ScanColumn.IDENTITY] = 0
         row[ScanColumn.KNOWN] = 0
         found: dict[str, Rows] = {}
@@ -106,15 +126,15 @@ class RegistryHost:
             readings.append(reading)
             known = self._find(code, reading)
             if known >= 0:
-                identity = f"#{self._facts[known, ScanColumn.IDENTITY - _VERDICT]}"
+                identity = f"#{self._facts[known, ScanColumn.IDENTITY]}"
                 found[identity] = self._facts[known].copy()
                 by_reading[id(reading)] = identity
         result, identity_text = judge(readings, lambda reading: by_reading.get(id(reading)))
-        row[_VERDICT] = result
+        row[ScanColumn.VERDICT] = result
         if result != ScanVerdict.READ or identity_text is None:
             return
         if identity_text in found:
-            row[_VERDICT:] = found[identity_text]
+            row[:] = found[identity_text]
         else:
             row[ScanColumn.IDENTITY] = identity_hash(identity_text)
 
@@ -158,9 +178,9 @@ class RegistryHost:
             self._seen.append(self._generation)
             self._rows[code] = row
             if row == len(self._facts):
-                self._facts = np.concatenate((self._facts, np.empty_like(self._facts)))
+                self._facts = np.concatenate((self._facts, np.zeros_like(self._facts)))
         _, hashed, grade, category, reason, hazmat, value_cents, country, days_held = record
-        self._facts[row] = (
+        self._facts[row, _VERDICT:] = (
             ScanVerdict.READ,
             hashed,
             1,
