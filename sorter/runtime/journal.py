@@ -17,8 +17,8 @@ from sorter.errors import JournalError
 from sorter.model.frames import Decisions, Inputs, ScanRead
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_codec import encode_step
+from sorter.runtime.journal_info import RunInfo
 from sorter.runtime.journal_parcels import ParcelRow, PendingStep, Tally
-from sorter.runtime.journal_store import RunInfo
 from sorter.runtime.journal_writer import JournalWriter
 
 __all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]

@@ -14,12 +14,11 @@ from typing import IO, Final
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_codec import group_check, join_hashed, last_event_seq
+from sorter.runtime.journal_info import LineNames, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep, Tally
 from sorter.runtime.journal_store import (
     IN_MEMORY,
     JournalReader,
-    LineNames,
-    RunInfo,
     connect_writable,
     software_version,
 )
