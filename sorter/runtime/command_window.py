@@ -6,6 +6,7 @@ import numpy as np
 
 from sorter.kernels.mailbox import encode_command
 from sorter.model import mailbox as wire
+from sorter.model.codes import NONE, CommandKind
 from sorter.model.columns import COMMAND_WIDTH, CommandColumn
 from sorter.model.frames import Rows, Words
 
@@ -48,6 +49,7 @@ class CommandWindow:
         self._queue: dict[int, list[int]] = {}
         self._row = np.zeros(COMMAND_WIDTH, np.int64)
         self._decided_seq = [0] * wire.COMMAND_SLOTS
+        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
@@ -69,6 +71,9 @@ class CommandWindow:
         queue = self._queue
         for command in commands.tolist():
             parcel = command[CommandColumn.PARCEL]
+            if not queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
+                self._send(command)
+                continue
             if queue.pop(parcel, None) is not None:
                 self.replaced += 1
             elif len(queue) >= self._queue_capacity:
@@ -76,30 +81,39 @@ class CommandWindow:
                 del queue[next(iter(queue))]
                 self.overflow += 1
             queue[parcel] = command
-        self._fill()
 
     def take_over(self, acknowledged: int) -> None:
         """Note the PLC's acknowledgement (of the current epoch) and use the slots it freed."""
-        if self.acknowledged < acknowledged <= self.head:
-            self.acknowledged = acknowledged
-            self.taken_over = self._decided_seq[acknowledged % wire.COMMAND_SLOTS]
-            if self._queue:
-                self._fill()
+        if not self.acknowledged < acknowledged <= self.head:
+            return
+        self.acknowledged = acknowledged
+        self.taken_over = self._decided_seq[acknowledged % wire.COMMAND_SLOTS]
+        queue = self._queue
+        while queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
+            self._send(queue.pop(next(iter(queue))))
 
-    def clear(self) -> None:
-        """Forget every command and start again at sequence 1."""
+    def restart(self) -> None:
+        """Forget every command and start again at sequence 1 by cancelling what was written.
+
+        After a restart of the PLC: commands for the belt before it may have reached the PLC
+        before it was known to be another one, and must not fire on the belt after it.
+        """
+        parcels = [parcel for parcel in self._slot_parcel if parcel != NONE]
+        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
         self._queue.clear()
         self._block[wire.COMMAND_HEADER_WORDS :] = 0
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
+        for parcel in parcels:
+            self._send([0, CommandKind.CANCEL_DIVERT, 0, parcel, 0, 0, 0])
+        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
 
-    def _fill(self) -> None:
-        queue = self._queue
-        while queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
-            command = queue.pop(next(iter(queue)))
-            self.head += 1
-            self._decided_seq[self.head % wire.COMMAND_SLOTS] = command[CommandColumn.SEQ]
-            self._row[:] = command
-            self._row[CommandColumn.SEQ] = self.head
-            encode_command(self._block, self._low_first, self._row)
+    def _send(self, command: list[int]) -> None:
+        self.head += 1
+        slot = self.head % wire.COMMAND_SLOTS
+        self._decided_seq[slot] = command[CommandColumn.SEQ]
+        self._slot_parcel[slot] = command[CommandColumn.PARCEL]
+        self._row[:] = command
+        self._row[CommandColumn.SEQ] = self.head
+        encode_command(self._block, self._low_first, self._row)

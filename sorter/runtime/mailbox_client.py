@@ -297,21 +297,25 @@ class MailboxClient:
         if resumed.boot_id:
             header[Header.ENCODER] = self._resume_encoder
             header[Header.TICK] = self._resume_tick
-        elif self.boots_seen:
+        if self.boots_seen:
             # Commands for the belt before the restart must not fire on the belt after it, and
             # their numbers must not be taken for new ones: the PLC counts anew in a new epoch.
             self._epoch = self._epoch % _U32 + 1
+            self.window.restart()
+        decode_status(status, low_first, header, self._rows)
+        self._event_ack = resumed.event_seq
+        self._scan_ack = resumed.scan_seq
+        if not self.boots_seen:
+            # What a controller before this one has acknowledged may be overwritten by now. After
+            # a restart the PLC's echo means nothing: it may be our acknowledgement of old events.
+            self._event_ack = max(self._event_ack, int(header[Header.EVENT_ACK]))
+            self._scan_ack = max(self._scan_ack, int(header[Header.SCAN_ACK]))
+        header[Header.LAST_EVENT] = self._event_ack
+        header[Header.LAST_SCAN] = self._scan_ack
         self.boots_seen += 1
-        self.window.clear()
         self._torn_event_tries = self._torn_scan_tries = 0
         self._raw_event_overflow = self._raw_scan_overflow = 0
         self.heartbeat = -1
-        # What another controller has acknowledged is its own; the PLC may have overwritten it.
-        decode_status(status, low_first, header, self._rows)
-        self._event_ack = max(resumed.event_seq, int(header[Header.EVENT_ACK]))
-        self._scan_ack = max(resumed.scan_seq, int(header[Header.SCAN_ACK]))
-        header[Header.LAST_EVENT] = self._event_ack
-        header[Header.LAST_SCAN] = self._scan_ack
 
     async def _read_rings(self, events: Rows) -> tuple[Rows, tuple[ScanRead, ...]]:
         """Return `events` with what follows them in the ring, and the new scan records."""

@@ -1,0 +1,395 @@
+"""The mailbox client against the real PLC program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from plc_bench import NO_COMMANDS, UNKNOWN, Bench, fire_row
+
+from sorter.config.models import Mailbox
+from sorter.errors import LinkLost, LinkRejected
+from sorter.model.codes import EventKind, LineState
+from sorter.model.mailbox import (
+    COMMAND_EPOCH,
+    COMMAND_EVENT_ACK,
+    COMMAND_HEAD,
+    EVENT_WORDS,
+    SCAN_WORDS,
+    STATUS_BOOT_ID,
+    STATUS_VERSION,
+)
+from sorter.ports import Acknowledged
+from sorter.runtime.mailbox_client import TORN_TRIES, MailboxClient, scan_read
+
+START_EVENTS = 4  # three chutes, one line state
+EPOCH = 0x5000_0001
+SMALL = Mailbox(event_slots=37, scan_slots=5)
+
+
+def client_of(bench: Bench) -> MailboxClient:
+    return MailboxClient(bench, bench.mailbox, EPOCH)
+
+
+async def seqs(client: MailboxClient, ack: Acknowledged = UNKNOWN) -> list[int]:
+    frame = await client.exchange(ack, NO_COMMANDS)
+    return frame.events[:, 0].tolist()
+
+
+def command_word(block: bytes, at: int) -> int:
+    high, low = np.frombuffer(block, np.uint16)[at : at + 2].tolist()
+    return high << 16 | low
+
+
+@pytest.mark.parametrize("word_order", ["high_first", "low_first"])
+async def test_first_frame_tells_the_state(word_order: str) -> None:
+    bench = Bench(Mailbox(word_order=word_order))
+    frame = await client_of(bench).exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.boot_id == 7
+    assert frame.line_state == LineState.EXECUTE
+    assert frame.events[:, 0].tolist() == [1, 2, 3, 4]
+    assert frame.events[:3, 1].tolist() == [EventKind.CHUTE_CHANGED] * 3
+    assert frame.encoder_count == bench.encoder - 10  # one scan later by now
+    assert not frame.scans
+
+
+async def test_each_event_once_in_order_through_window_and_ring() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    seen = await seqs(client)
+    for burst in (1, 3, 8, 9, 10, 11, 20, 30, 2):
+        bench.edge(burst)
+        got = await seqs(client, Acknowledged(7, seen[-1], 0))
+        seen += got
+        assert not client.behind
+        # the PLC frees the slots in the scan after this exchange
+        await client.exchange(Acknowledged(7, seen[-1], 0), NO_COMMANDS)
+    assert seen == list(range(1, START_EVENTS + 94 + 1))
+    assert bench.plc.event_overflow == 0
+    assert client.corrupt_records == 0
+
+
+async def test_ring_reads_stay_inside_pages_and_wrap() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    bench.edge(37)
+    assert await seqs(client) == list(range(5, 42))
+    assert sum(count for _, count in bench.ring_reads) == 37
+    for first, count in bench.ring_reads:
+        assert first // 10 == (first + count - 1) // 10
+    assert (0, 5) in bench.ring_reads
+
+
+async def test_long_backlog_comes_in_parts_without_waiting() -> None:
+    bench = Bench(Mailbox(event_slots=1024))
+    client = client_of(bench)
+    bench.edge(700)
+    seen: list[int] = []
+    parts = 0
+    while client.urgent or not parts:
+        seen += await seqs(client)
+        parts += 1
+    assert parts > 1
+    assert seen == list(range(1, 705))
+
+
+async def test_overflow_is_counted_and_recovered_from() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(50)  # 33 fit beside the 4 that nobody has acknowledged
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert len(frame.events) == 33
+    assert frame.event_overflow == 17
+    await client.exchange(Acknowledged(7, 37, 0), NO_COMMANDS)
+    bench.edge(2)
+    assert await seqs(client) == [38, 39]
+
+
+async def test_scans_with_codes_of_any_bytes() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    payloads = [(), (b"RMA-1",), (b"\x1d01\xff\x00", b"two"), (b"x" * 227,)]
+    seen = []
+    for codes in payloads:
+        bench.read(*codes)
+        seen += (await client.exchange(UNKNOWN, NO_COMMANDS)).scans
+    assert [scan.codes for scan in seen] == payloads
+    assert [scan.seq for scan in seen] == [1, 2, 3, 4]
+    assert not any(scan.truncated for scan in seen)
+    assert all(scan.scanner_idx == 0 and scan.encoder_count > 5000 for scan in seen)
+    await client.exchange(Acknowledged(7, 0, 4), NO_COMMANDS)
+    bench.read(b"y" * 255)
+    (scan,) = (await client.exchange(UNKNOWN, NO_COMMANDS)).scans
+    assert scan.truncated
+    assert scan.seq == 5
+
+
+@pytest.mark.parametrize(
+    ("count", "used", "payload", "codes"),
+    [
+        (1, 4, b"\x05ABC", ()),  # claims more than there is
+        (2, 4, b"\x03ABC", (b"ABC",)),  # fewer than claimed
+        (1, 0xFFFF, b"\x02AB", (b"AB",)),  # used length beyond the slot
+        (1, 1, b"\x00", (b"",)),
+    ],
+)
+def test_contradictory_payload_is_a_value(
+    count: int, used: int, payload: bytes, codes: tuple[bytes, ...]
+) -> None:
+    words = np.zeros(SCAN_WORDS, np.uint16)
+    padded = payload.ljust(228, b"\0")
+    words[10:124] = np.frombuffer(padded, ">u2")
+    read = scan_read([1, 0, 0, 0, count, 0, used], words)
+    assert read.codes == codes
+    assert read.truncated == (len(codes) < count)
+
+
+async def test_torn_slot_is_read_again_then_given_up() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(12)
+    slot = (START_EVENTS + 3) * EVENT_WORDS
+    bench.image.events[slot + 5] ^= 1
+    assert await seqs(client) == [5, 6]
+    assert client.behind
+    bench.image.events[slot + 5] ^= 1  # the PLC has finished writing
+    assert await seqs(client) == list(range(7, 17))
+    assert (client.torn_reads, client.corrupt_records) == (1, 0)
+    await client.exchange(Acknowledged(7, 16, 0), NO_COMMANDS)
+    bench.edge(9)
+    bench.image.events[17 * EVENT_WORDS + 5] ^= 1
+    seen: list[int] = []
+    for _ in range(TORN_TRIES):
+        assert not seen
+        seen = await seqs(client)
+    assert seen == list(range(18, 26))
+    assert client.corrupt_records == 1
+    assert not client.behind
+
+
+async def test_torn_scan_is_read_again_then_given_up() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.read(b"one")
+    bench.read(b"two")
+    bench.image.scans[SCAN_WORDS + 20] ^= 1
+    got = []
+    for _ in range(TORN_TRIES):
+        assert not got
+        got = [scan.codes for scan in (await client.exchange(UNKNOWN, NO_COMMANDS)).scans]
+    assert got == [(b"two",)]
+    assert client.corrupt_records == 1
+
+
+async def test_torn_window_slot_comes_from_the_ring_in_the_same_exchange() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(2)
+    bench.faults = [lambda: bench.image.status.__setitem__(24 + 6 * 12 + 4, 0x5555)]
+    assert await seqs(client) == [5, 6]
+    assert client.corrupt_records == 0
+
+
+async def test_link_error_in_the_middle_loses_nothing() -> None:
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(20)
+    bench.read(b"one")
+    broken = LinkLost("bench", "cut")
+    for good_calls in range(1, 5):  # exchange, ring, ring, (ring,) scan
+        bench.faults = [None] * good_calls + [broken]
+        with pytest.raises(LinkLost):
+            await client.exchange(UNKNOWN, NO_COMMANDS)
+        bench.faults.clear()
+    client.link_restored()
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.events[:, 0].tolist() == list(range(5, 25))
+    assert [scan.codes for scan in frame.scans] == [(b"one",)]
+
+
+async def test_commands_reach_the_plc_and_are_acknowledged() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    frame = await client.exchange(UNKNOWN, fire_row(1, parcel=11, fire=90_000))
+    assert bench.plc.pending == 1
+    assert frame.command_ack == 0
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.command_ack == 1
+    assert client.window.in_window == 0
+
+
+async def test_surplus_commands_wait_and_a_newer_one_replaces_an_older() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    rows = np.concatenate([fire_row(seq, parcel=seq, fire=90_000 + seq) for seq in range(1, 13)])
+    bench.running = False
+    await client.exchange(UNKNOWN, rows)
+    assert client.window.waiting == 3
+    assert not client.urgent, "a full window waits for the PLC"
+    await client.exchange(UNKNOWN, fire_row(13, parcel=11, fire=95_000))
+    assert (client.window.waiting, client.window.replaced) == (3, 1)
+    bench.running = True
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.command_ack == 9
+    assert client.urgent, "freed slots are used at once"
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.command_ack == 13
+    assert bench.plc.pending == 12
+    assert client.window.waiting == 0
+
+
+async def test_full_queue_drops_the_oldest_and_counts() -> None:
+    bench = Bench()
+    client = MailboxClient(bench, bench.mailbox, EPOCH, queue_capacity=2)
+    bench.running = False
+    rows = np.concatenate([fire_row(seq, parcel=seq, fire=90_000) for seq in range(1, 14)])
+    await client.exchange(UNKNOWN, rows)
+    assert (client.window.overflow, client.window.waiting) == (2, 2)
+
+
+async def test_heartbeat_age() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert client.plc_heartbeat_age_exchanges == 0
+    bench.running = False
+    for _ in range(4):
+        await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert client.plc_heartbeat_age_exchanges == 3
+
+
+async def test_plc_restart_starts_anew_and_keeps_old_commands_away() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    await client.exchange(Acknowledged(7, 4, 0), fire_row(1, parcel=1, fire=90_000))
+    await client.exchange(Acknowledged(7, 4, 0), fire_row(2, parcel=2, fire=90_000))
+    bench.encoder = 100
+    bench.start(boot_id=8)
+    client.link_restored()
+    bench.edge(3)
+    frame = await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    assert frame.boot_id == 8
+    assert frame.events[:, 0].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert frame.encoder_count < 200
+    assert client.epoch != EPOCH
+    await client.exchange(Acknowledged(8, 7, 0), fire_row(1, parcel=5, fire=90_000))
+    frame = await client.exchange(Acknowledged(8, 7, 0), NO_COMMANDS)
+    assert frame.command_ack == 1
+    assert bench.plc.pending == 1, "the new one; those for the old belt were cancelled"
+
+
+async def test_restart_unnoticed_by_the_link() -> None:
+    """The PLC comes back so fast that the connection survives: no probe goes first."""
+    bench = Bench()
+    client = client_of(bench)
+    for seq in range(1, 6):
+        await client.exchange(UNKNOWN, fire_row(seq, parcel=seq, fire=90_000))
+    bench.encoder = 100
+    bench.start(boot_id=9)
+    frame = await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    assert frame.boot_id == 9
+    assert frame.events[:, 0].tolist() == [1, 2, 3, 4]
+    assert bench.plc.pending == 5, "the block with the old commands was still there"
+    await client.exchange(Acknowledged(9, 4, 0), fire_row(1, parcel=77, fire=90_000))
+    frame = await client.exchange(Acknowledged(9, 4, 0), NO_COMMANDS)
+    assert frame.command_ack == 1
+    assert bench.plc.pending == 1, "the stale ones were cancelled"
+
+
+async def test_controller_restart_resumes_behind_its_journal() -> None:
+    bench = Bench(SMALL)
+    first = client_of(bench)
+    await first.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(20)
+    await first.exchange(Acknowledged(7, 10, 0), NO_COMMANDS)
+    second = MailboxClient(bench, SMALL, EPOCH + 1)
+    second.resume(Acknowledged(7, 14, 0))  # the journal had more than the PLC was told
+    assert await seqs(second) == list(range(15, 25))
+    third = MailboxClient(bench, SMALL, EPOCH + 2)  # no journal: behind what the PLC knows safe
+    assert await seqs(third) == list(range(11, 25))
+    fourth = MailboxClient(bench, SMALL, EPOCH + 3)
+    fourth.resume(Acknowledged(6, 23, 0))  # of another PLC start
+    assert await seqs(fourth) == list(range(11, 25))
+
+
+async def test_acknowledged_command_of_another_epoch_does_not_count() -> None:
+    bench = Bench()
+    first = client_of(bench)
+    await first.exchange(UNKNOWN, NO_COMMANDS)
+    await first.exchange(UNKNOWN, fire_row(1, parcel=1, fire=90_000))
+    await first.exchange(UNKNOWN, fire_row(2, parcel=2, fire=90_000))
+    second = MailboxClient(bench, bench.mailbox, EPOCH + 1)
+    frame = await second.exchange(UNKNOWN, fire_row(1, parcel=3, fire=90_000))
+    assert frame.command_ack == 0
+    assert second.window.in_window == 1
+    await second.exchange(UNKNOWN, NO_COMMANDS)
+    frame = await second.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.command_ack == 1
+    assert bench.plc.pending == 3
+
+
+async def test_probe_carries_neither_acks_nor_commands() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    await client.exchange(Acknowledged(7, 4, 0), fire_row(1, parcel=1, fire=90_000))
+    client.link_restored()
+    await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    before, probe = bench.written[-2:]
+    assert [command_word(before, at) for at in (COMMAND_EVENT_ACK, COMMAND_HEAD)] == [4, 1]
+    assert [command_word(probe, at) for at in (COMMAND_EVENT_ACK, COMMAND_HEAD)] == [0, 0]
+    assert command_word(probe, COMMAND_EPOCH) == EPOCH
+    assert not np.frombuffer(probe, np.uint16)[12:].any()
+    assert client.urgent, "the command goes out again with the next exchange"
+    assert bench.plc.pending == 1
+
+
+async def test_encoder_unwraps_across_the_wire_limit() -> None:
+    bench = Bench()
+    bench.encoder = (1 << 32) - 15
+    bench.start(boot_id=3)
+    client = client_of(bench)
+    counts = []
+    for _ in range(4):
+        frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+        counts.append(frame.encoder_count)
+    assert counts == [(1 << 32) - 5 + 10 * step for step in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "text"),
+    [(STATUS_VERSION, 2, "layout version 2"), (STATUS_BOOT_ID + 1, 0, "boot id is 0")],
+)
+async def test_unusable_status_is_rejected_in_words(word: int, value: int, text: str) -> None:
+    bench = Bench()
+    bench.image.status[word] = value
+    client = client_of(bench)
+    for _ in range(2):
+        bench.running = False
+        with pytest.raises(LinkRejected, match=text):
+            await client.exchange(UNKNOWN, NO_COMMANDS)
+
+
+async def test_short_status_is_rejected() -> None:
+    bench = Bench()
+    bench.image.status = bench.image.status[:100]
+    bench.running = False
+    with pytest.raises(LinkRejected, match="100 words"):
+        await client_of(bench).exchange(UNKNOWN, NO_COMMANDS)
+
+
+def test_epoch_must_fit() -> None:
+    with pytest.raises(ValueError, match="epoch"):
+        MailboxClient(Bench(), Mailbox(), 0)
