@@ -26,7 +26,6 @@ NO_COMMANDS: Final = no_rows(COMMAND_WIDTH)
 NO_SCANS: Final = no_rows(SCAN_WIDTH)
 STEPS_BETWEEN_YIELDS: Final = 256
 METRICS_PERIOD_NS: Final = 200_000_000
-NEVER: Final = -(1 << 62)
 
 
 StateT = TypeVar("StateT", bound=LineView)
@@ -40,16 +39,11 @@ class LoopTiming:
     ----------
     period_ns : int
         Longest wait between two exchanges when nothing happens.
-    housekeeping_counts : int
-        Belt travel after which ``decide`` is called without news, while parcels are on the line
-        (to notice what has not happened). Every call of ``decide`` is journaled, which makes a
-        replay exact by construction; so a small number makes the journal grow faster.
     startup_s : float
         Time for the first connection.
     """
 
     period_ns: int = 5_000_000
-    housekeeping_counts: int = 50
     startup_s: float = 10.0
 
 
@@ -68,7 +62,8 @@ class ScanLoop(Generic[StateT]):
     state : StateT
         Passed to `decide`; only `decide` writes it.
     decide : callable
-        ``decide(state, inputs, now_ns)``.
+        ``decide(state, inputs, now_ns)``; without events and scans it must either yield
+        something or leave nothing behind that a later step depends on.
     metrics : LineMetrics
     timing : LoopTiming
     stopwatch : callable
@@ -106,7 +101,6 @@ class ScanLoop(Generic[StateT]):
         self._stopwatch = stopwatch
         self._boot_id = 0
         self._line_state = -1
-        self._decided_count = NEVER
         self._metrics_due_ns = 0
         self._commands = NO_COMMANDS
         self._on_ready = on_ready
@@ -197,31 +191,37 @@ class ScanLoop(Generic[StateT]):
             on_ready()
 
     def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
-        """Decide on one frame if there is anything to decide; return the commands."""
-        news = len(frame.events) or frame.scans
-        if not news and not self._housekeeping_due(frame):
-            return NO_COMMANDS
-        scan_rows = self._host.resolve(frame.scans) if frame.scans else NO_SCANS
+        """Decide on one frame and journal it; return the commands.
+
+        A frame without news that led to nothing is not journaled: ``decide`` promises that such
+        a step changes nothing a later one depends on. Idle belts would fill the disk otherwise.
+        """
+        scans = frame.scans
         inputs = Inputs(
-            frame.boot_id, frame.line_state, frame.encoder_count, frame.events, scan_rows
+            frame.boot_id,
+            frame.line_state,
+            frame.encoder_count,
+            frame.events,
+            self._host.resolve(scans) if scans else NO_SCANS,
         )
         decided = self._decide(self._state, inputs, now_ns)
-        if news:
+        outcomes = decided.outcomes
+        if len(frame.events) or scans:
             self._metrics.latencies_ns.append(self._stopwatch() - answered_ns)
-        self._journal.append(now_ns, inputs, frame.scans, decided)
-        if len(decided.outcomes):
-            self._metrics.note_outcomes(decided.outcomes)
+        elif not (
+            len(outcomes)
+            or len(decided.commands)
+            or len(decided.decisions)
+            or frame.boot_id != self._boot_id
+            or frame.line_state != self._line_state
+        ):
+            return NO_COMMANDS
+        self._journal.append(now_ns, inputs, scans, decided)
+        if len(outcomes):
+            self._metrics.note_outcomes(outcomes)
         self._boot_id = frame.boot_id
         self._line_state = frame.line_state
-        self._decided_count = frame.encoder_count
         return decided.commands
-
-    def _housekeeping_due(self, frame: Frame) -> bool:
-        """Return whether `decide` has to see a frame without news."""
-        if frame.boot_id != self._boot_id or frame.line_state != self._line_state:
-            return True
-        moved = frame.encoder_count - self._decided_count
-        return moved >= self._timing.housekeeping_counts and self._state.tracked_count() > 0
 
     async def _deliver(self) -> None:
         """Hand the last commands to the PLC: they still fire when the controller is gone."""
