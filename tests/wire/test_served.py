@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plc_sim.feed import FeedParcel, write_feed
+from plc_sim.served import new_boot_id
+from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
+from sorter.io.modbus import ModbusBus
+from sorter.io.opcua import OpcUaBus
+from sorter.model.mailbox import (
+    COMMAND_EPOCH,
+    COMMAND_HEARTBEAT,
+    COMMAND_WORDS,
+    LAYOUT_VERSION,
+    STATUS_BOOT_ID,
+    STATUS_CONTROLLER_EPOCH,
+    STATUS_EVENT_HEAD,
+    STATUS_VERSION,
+)
+from sorter.ports import FieldBus
+from sorter.runtime.clock import MonotonicClock
+
+pytestmark = pytest.mark.timeout(90)
+ROOT = Path(__file__).parents[2]
+CLOCK = MonotonicClock()
+DEADLINE_S = 60.0
+PARCELS = 3
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    line = ROOT / "config" / "small_line.yaml"
+    path.write_text(f"kind: scenario\nname: small\nline: {line}\n")
+    return path
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Path:
+    path = tmp_path / "feed.csv"
+    write_feed(path, [FeedParcel(label=f"RMA{number}".encode()) for number in range(9)])
+    return path
+
+
+class Simulator:
+    """``python -m plc_sim`` as somebody's child process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[dict[str, Any]] = []
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """Return the next event of that name."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while line := await self.process.stdout.readline():
+                self.events.append(json.loads(line))
+                if self.events[-1]["event"] == name:
+                    return self.events[-1]
+        assert self.process.stderr is not None
+        raise AssertionError((await self.process.stderr.read()).decode())
+
+    async def ended(self) -> tuple[int, str]:
+        async with asyncio.timeout(DEADLINE_S):
+            _, errors = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, errors.decode()
+
+
+@contextlib.asynccontextmanager
+async def simulator(*arguments: object) -> AsyncIterator[Simulator]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "plc_sim",
+        *map(str, arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Simulator(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def connected_as(served: Simulator, bus: FieldBus, epoch: int) -> list[int]:
+    """Be a controller until the simulator has noticed; return the last status block."""
+    await bus.connect()
+    block = np.zeros(COMMAND_WORDS, np.uint16)
+    block[COMMAND_EPOCH + 1] = epoch
+    noticed = asyncio.create_task(served.event("controller_connected"))
+    status: list[int] = []
+    while not noticed.done() or status[STATUS_CONTROLLER_EPOCH + 1] != epoch:
+        block[COMMAND_HEARTBEAT] += 1
+        status = (await bus.exchange(block)).tolist()
+        await bus.wait(CLOCK.now_ns() + 5_000_000)
+    assert noticed.result()["epoch"] == epoch
+    await bus.close()
+    return status
+
+
+async def test_parcels_come_when_a_controller_does_and_the_truth_is_written(
+    scenario: Path, feed: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.jsonl"
+    options = ("--feed", feed, "--truth", truth, "--parcels", PARCELS, "--speed", 20)
+    ports = ("--modbus-port", 0, "--opcua-port", 0)
+    async with simulator("--config", scenario, *ports, *options) as served:
+        listening = await served.event("listening")
+        modbus = ModbusBus(ModbusLink(port=listening["modbus_port"]), Mailbox(), CLOCK)
+        endpoint = f"opc.tcp://127.0.0.1:{listening['opcua_port']}/parcel-sorter/"
+        opcua = OpcUaBus(OpcUaLink(endpoint=endpoint), Mailbox(), CLOCK)
+        await served.event("progress")
+        assert served.events[-1]["released"] == 0
+        first = await connected_as(served, modbus, epoch=7)
+        assert first[STATUS_VERSION] == LAYOUT_VERSION
+        assert first[STATUS_BOOT_ID] or first[STATUS_BOOT_ID + 1]
+        drained = await served.event("drained")
+        assert (drained["released"], drained["ended"], drained["on_line"]) == (PARCELS, PARCELS, 0)
+        second = await connected_as(served, opcua, epoch=8)
+        assert second[: STATUS_BOOT_ID + 2] == first[: STATUS_BOOT_ID + 2]
+        assert second[STATUS_EVENT_HEAD + 1] > first[STATUS_EVENT_HEAD + 1]
+        served.process.send_signal(signal.SIGTERM)
+        stopped = await served.event("stopped")
+        assert stopped["drained"]
+        assert stopped["scans"] >= stopped["late_scans"] >= 0
+        assert await served.ended() == (0, "")
+    rows = [json.loads(line) for line in truth.read_text().splitlines()]
+    assert [row["label"] for row in rows] == ["RMA0", "RMA1", "RMA2"]
+    assert all(row["end"] != "on_line" for row in rows)
+
+
+async def test_auto_start_needs_nobody_and_an_interrupt_ends_it(scenario: Path, feed: Path) -> None:
+    options = ("--modbus-port", 0, "--feed", feed, "--auto-start", "--speed", 50, "--no-fc23")
+    async with simulator("--config", scenario, *options) as served:
+        listening = await served.event("listening")
+        assert "opcua_port" not in listening
+        bus = ModbusBus(ModbusLink(port=listening["modbus_port"]), Mailbox(), CLOCK)
+        await bus.connect()
+        assert not bus.uses_fc23
+        await bus.close()
+        assert (await served.event("drained"))["ended"] == 9
+        served.process.send_signal(signal.SIGINT)
+        assert (await served.event("stopped"))["drained"]
+        assert await served.ended() == (0, "")
+
+
+async def test_what_cannot_start_says_why_and_exits_2(scenario: Path, feed: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        cases = [
+            (("--config", scenario, "--feed", feed), "nothing to serve"),
+            (("--config", scenario, "--modbus-port", 0), "--feed FILE"),
+            (("--config", scenario.with_name("no.yaml"), "--modbus-port", 0), "no.yaml"),
+            (("--config", scenario, "--modbus-port", port, "--parcels", 0), "cannot listen"),
+        ]
+        for arguments, said in cases:
+            async with simulator(*arguments) as served:
+                code, errors = await served.ended()
+                assert code == 2
+                assert said in errors
+                assert "Traceback" not in errors
+
+
+def test_boot_ids_are_never_zero_and_differ() -> None:
+    ids = {new_boot_id() for _ in range(50)}
+    assert len(ids) == 50
+    assert all(0 < boot_id <= 0xFFFFFFFF for boot_id in ids)
