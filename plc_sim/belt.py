@@ -27,9 +27,10 @@ class Belt:
         "_marks",
         "_pieces",
         "_running_speed",
-        "_since_mm",
-        "_since_ns",
         "_tick_start",
+        "ns_per_mm",
+        "since_mm",
+        "since_ns",
         "speed_mm_ns",
     )
 
@@ -43,9 +44,10 @@ class Belt:
     ) -> None:
         self._running_speed = speed_mm_s * 1e-9
         self.speed_mm_ns = self._running_speed
+        self.ns_per_mm = 1.0 / self._running_speed
         self._counts_per_mm = (1.0 + encoder_slip) / mm_per_count
-        self._since_ns = 0
-        self._since_mm = 0.0
+        self.since_ns = 0
+        self.since_mm = 0.0
         self._pieces: list[tuple[float, int, float]] = [(0.0, 0, self._running_speed)]
         self._marks: list[float] = [0.0]  # travel at which the encoder's base changed
         self._bases: list[float] = [float(encoder_start)]
@@ -59,21 +61,21 @@ class Belt:
 
     def travel_at(self, now_ns: int) -> float:
         """Return the travel at a time not before the last start or stop."""
-        return self._since_mm + (now_ns - self._since_ns) * self.speed_mm_ns
+        return self.since_mm + (now_ns - self.since_ns) * self.speed_mm_ns
 
     def time_of(self, travel_mm: float) -> int:
         """Return when the belt will have travelled so far; never while it stands."""
-        ahead = travel_mm - self._since_mm
+        ahead = travel_mm - self.since_mm
         if ahead <= 0.0:
-            return self._since_ns
+            return self.since_ns
         if self.speed_mm_ns <= 0.0:
             return NEVER_NS
-        return self._since_ns + math.ceil(ahead / self.speed_mm_ns)
+        return self.since_ns + int(ahead * self.ns_per_mm) + 1
 
     def tick_at(self, travel_mm: float) -> int:
         """Return the PLC tick at a travel of the past or present."""
-        if travel_mm >= self._since_mm:
-            at_ns = self._since_ns + (travel_mm - self._since_mm) / self._running_speed
+        if travel_mm >= self.since_mm:
+            at_ns = self.since_ns + (travel_mm - self.since_mm) * self.ns_per_mm
         else:
             index = bisect_right(self._pieces, (travel_mm, -1, 0.0)) - 1
             start_mm, start_ns, speed = self._pieces[max(index, 0)]
@@ -86,10 +88,21 @@ class Belt:
 
     def run(self, now_ns: int, running: bool) -> None:
         """Start or stop."""
-        self._since_mm = self.travel_at(now_ns)
-        self._since_ns = now_ns
+        self.since_mm = self.travel_at(now_ns)
+        self.since_ns = now_ns
         self.speed_mm_ns = self._running_speed if running else 0.0
-        self._pieces.append((self._since_mm, now_ns, self.speed_mm_ns))
+        self._pieces.append((self.since_mm, now_ns, self.speed_mm_ns))
+
+    def latch_at(self, travel_mm: float) -> tuple[int, int]:
+        """Return encoder count and tick at a travel of the past or present."""
+        mark = self._marks[-1]
+        if travel_mm < self.since_mm or travel_mm < mark:
+            return self.encoder_at(travel_mm), self.tick_at(travel_mm)
+        return (
+            int(self._bases[-1] + (travel_mm - mark) * self._counts_per_mm),
+            self._tick_start
+            + (self.since_ns + int((travel_mm - self.since_mm) * self.ns_per_mm)) // 100_000,
+        )
 
     # --- encoder --------------------------------------------------------------------------------
     def encoder_at(self, travel_mm: float) -> int:

@@ -89,7 +89,7 @@ class Diverters:
             built.position_mm, engaged - margin, released + margin
         ):
             if failed:
-                parcel.faults.append("failed_divert")
+                parcel.faults += ("failed_divert",)
             else:
                 floor.at_travel(at_mm, self._pass, parcel, (chute, engaged, released, at_mm))
 

@@ -91,7 +91,7 @@ class FaultInjector:
             return
         if self._jam_behind.get(parcel.physical_id) == len(parcel.sightings):
             del self._jam_behind[parcel.physical_id]
-            parcel.faults.append("jam")
+            parcel.faults += ("jam",)
             position = self._floor.position_of(parcel)
             for index, zone in enumerate(self._floor.line.zones):
                 if zone.start_mm <= position < zone.end_mm:

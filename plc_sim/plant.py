@@ -100,6 +100,7 @@ class Plant:
         self.floor = ChuteFloor(line.chutes, scenario.chutes, seed, self, self)
         self.diverters = Diverters(scenario, self, seed, 6.0 * slip_sd)
         self.faults = FaultInjector(scenario, self, seed)
+        self._jams = scenario.jams.rate > 0
         self.on_belt_change: Callable[[], None] = _nothing
 
     def _build_stations(self, line: Line) -> tuple[list[float], list[tuple[int, int, float]]]:
@@ -128,25 +129,46 @@ class Plant:
         self._numbers += 1
         heappush(self._time_heap, (self.now_ns + delay_ns, self._numbers, callback, argument))
 
-    def step(self, limit_ns: int) -> bool:
-        """Let the next thing happen, unless that is later than `limit_ns`."""
+    def run(self, limit_ns: int, scan_ns: int) -> bool:
+        """Let everything happen up to `limit_ns`, or to the first scan that has something to read.
+
+        Returns
+        -------
+        bool
+            Whether something was latched; the scan that reads it is the first of the grid at or
+            behind ``now_ns``.
+        """
+        plc = self.plc
+        belt = self.belt
         heap = self._travel_heap
-        belt_ns = self.belt.time_of(heap[0][0]) if heap else NEVER_NS
         timed = self._time_heap
-        if timed and timed[0][0] <= belt_ns:
-            at_ns = timed[0][0]
-            if at_ns > limit_ns:
-                return False
-            self.now_ns = at_ns
-            event = heappop(timed)
-            event[2](event[3])
-            return True
-        if belt_ns > limit_ns or belt_ns == NEVER_NS:
-            return False
-        self.now_ns = max(self.now_ns, belt_ns)
-        _, _, callback, first, second = heappop(heap)
-        callback(first, second)
-        return True
+        latched = False
+        while True:
+            # Belt.time_of, written out: this line runs for everything that happens.
+            belt_ns = (
+                belt.since_ns + int((heap[0][0] - belt.since_mm) * belt.ns_per_mm) + 1
+                if heap and belt.speed_mm_ns
+                else NEVER_NS
+            )
+            if timed and timed[0][0] <= belt_ns:
+                if timed[0][0] > limit_ns:
+                    return latched
+                at_ns, _, timer, argument = heappop(timed)
+                self.now_ns = at_ns
+                timer(argument)
+            elif belt_ns > limit_ns:
+                return latched
+            else:
+                if belt_ns > self.now_ns:  # noqa: PLR1730 - a call to max() costs more
+                    self.now_ns = belt_ns
+                _, _, callback, first, second = heappop(heap)
+                callback(first, second)
+            if plc.latched:
+                plc.latched = False
+                if not latched:
+                    latched = True
+                    grid_ns = -(-self.now_ns // scan_ns) * scan_ns
+                    limit_ns = min(limit_ns, grid_ns)
 
     @property
     def travel_mm(self) -> float:
@@ -280,8 +302,7 @@ class Plant:
             return
         kind, index, _ = self._stations[parcel.station]
         belt = self.belt
-        count = belt.encoder_at(lead_mm)
-        tick = belt.tick_at(lead_mm)
+        count, tick = belt.latch_at(lead_mm)
         if kind == _EYE:
             length = belt.encoder_at(lead_mm + parcel.length_mm) - count
             self.plc.latch(_PARCEL_PASSED, index, count, tick, length, 0)
@@ -289,7 +310,8 @@ class Plant:
                 parcel.induct_eye = index
                 parcel.induct_count = count
             parcel.sightings.append((index, count))
-            self.faults.passed_eye(parcel)
+            if self._jams:
+                self.faults.passed_eye(parcel)
             if self._slips and parcel.left_mm == _ON_BELT:
                 self._slip(parcel)
         elif kind == _SCANNER:
@@ -323,9 +345,8 @@ class Plant:
     def _enter(self, parcel: PhysicalParcel, where: tuple[int, float]) -> None:
         chute, entry_mm = where
         belt = self.belt
-        count = belt.encoder_at(entry_mm)
+        count, tick = belt.latch_at(entry_mm)
         length = belt.encoder_at(entry_mm + parcel.length_mm) - count
-        tick = belt.tick_at(entry_mm)
         self._flying -= 1
         parcel.close(IN_CHUTE, chute, count, self.now_ns)
         self.plc.latch(_CHUTE_ENTERED, chute, count, tick, length, 0)

@@ -43,6 +43,8 @@ class Plc:
 
     def __init__(self, image: MailboxImage, line: Line, boot_id: int) -> None:
         self.image = image
+        self.latched = False
+        self._events = image.events
         self._memory = np.zeros(len(Memory), np.int64)
         self._memory[Memory.LOW_FIRST] = image.low_word_first
         self._memory[Memory.EVENT_SLOTS] = image.event_slots
@@ -60,11 +62,22 @@ class Plc:
         self._payload = np.zeros(SCAN_PAYLOAD_BYTES, np.uint8)
         self._payload_bytes = memoryview(self._payload.data)
         self._news_mark = (0, 0, 0, 0)
+        self._arrays = (
+            image.status,
+            image.command,
+            image.events,
+            self._memory,
+            self._pending,
+            self._chutes,
+            self._fired,
+            self._values,
+        )
 
     # --- latching -------------------------------------------------------------------------------
     def latch(self, kind: int, source: int, encoder: int, tick: int, a: int, b: int) -> None:
         """Put an event into the ring."""
-        events = self.image.events
+        self.latched = True
+        events = self._events
         if not post_event(events, self._memory, kind, source, encoder, tick, a, b):
             # A scan that was skipped as idle would have taken the acknowledgement over.
             take_acknowledgements(self.image.command, self._memory)
@@ -73,6 +86,7 @@ class Plc:
 
     def latch_scan(self, scanner: int, encoder: int, tick: int, codes: tuple[bytes, ...]) -> None:
         """Put a scanner's result into the scan ring."""
+        self.latched = True
         payload, count, truncated = pack_codes(codes)
         length = len(payload)
         self._payload_bytes[:length] = payload
@@ -106,20 +120,7 @@ class Plc:
     # --- the scan cycle -------------------------------------------------------------------------
     def scan(self, encoder: int, tick: int, heartbeat: int) -> int:
         """Run one scan; return how many diverters :meth:`fired` now."""
-        image = self.image
-        return plc_scan(
-            image.status,
-            image.command,
-            image.events,
-            self._memory,
-            self._pending,
-            self._chutes,
-            self._fired,
-            self._values,
-            encoder,
-            tick,
-            heartbeat,
-        )
+        return plc_scan(*self._arrays, encoder, tick, heartbeat)
 
     def fired(self, index: int) -> tuple[int, int]:
         """Return chute and hold counts of a diverter fired in the last scan."""
@@ -128,31 +129,21 @@ class Plc:
     def take_news(self) -> bool:
         """Return whether something was posted or taken over since the last call."""
         cells = self._cells
-        mark = (
-            cells[Memory.EVENT_HEAD],
-            cells[Memory.SCAN_HEAD],
-            cells[Memory.COMMAND_ACK],
-            cells[Memory.EPOCH],
-        )
+        mark = (cells[_EVENT_HEAD], cells[_SCAN_HEAD], cells[_COMMAND_ACK], cells[_EPOCH])
         if mark == self._news_mark:
             return False
         self._news_mark = mark
         return True
 
     @property
-    def posted(self) -> int:
-        """How many records were ever posted."""
-        return int(self._cells[_EVENT_HEAD] + self._cells[_SCAN_HEAD])
-
-    @property
     def next_fire(self) -> int:
         """Encoder count of the next command that is due."""
-        return int(self._cells[_NEXT_FIRE])
+        return self._cells[_NEXT_FIRE]
 
     @property
     def wants_scan(self) -> bool:
         """Whether a command slot has to be looked at again."""
-        return bool(self._cells[Memory.RETRY])
+        return bool(self._cells[_RETRY])
 
     @property
     def pending(self) -> int:
@@ -177,3 +168,6 @@ class Plc:
 _EVENT_HEAD = int(Memory.EVENT_HEAD)
 _SCAN_HEAD = int(Memory.SCAN_HEAD)
 _NEXT_FIRE = int(Memory.NEXT_FIRE)
+_COMMAND_ACK = int(Memory.COMMAND_ACK)
+_EPOCH = int(Memory.EPOCH)
+_RETRY = int(Memory.RETRY)

@@ -55,7 +55,6 @@ class Rig:
         self._now_ns = 0
         self._scan_at_ns = 0
         self._scanned_ns = -1
-        self._posted = 0
         self._command_head = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2].tobytes()
         self._command_head_words = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2]
         encoder, tick = self.plant.encoder_now(), self.plant.tick_now()
@@ -130,36 +129,31 @@ class Rig:
         int
             Simulated time now.
         """
-        plant, plc = self.plant, self.plc
-        step = plant.step
+        plant = self.plant
+        scan_ns = self.scan_ns
         while True:
-            limit_ns = min(self._scan_at_ns, until_ns)
-            while step(limit_ns):
-                posted = plc.posted
-                if posted != self._posted:
-                    self._posted = posted
-                    scan_at_ns = -(-plant.now_ns // self.scan_ns) * self.scan_ns
-                    if scan_at_ns < self._scan_at_ns:
-                        self._scan_at_ns = scan_at_ns
-                        limit_ns = min(scan_at_ns, until_ns)
-            if self._scan_at_ns > until_ns:
+            scan_at_ns = self._scan_at_ns
+            if plant.run(min(scan_at_ns, until_ns), scan_ns):
+                self._scan_at_ns = scan_at_ns = min(
+                    self._scan_at_ns, -(-plant.now_ns // scan_ns) * scan_ns
+                )
+            if scan_at_ns > until_ns:
                 self._now_ns = max(self._now_ns, until_ns)
                 return self._now_ns
-            self._scan(self._scan_at_ns)
-            if plc.take_news():
+            self._scan(scan_at_ns)
+            if self.plc.take_news():
                 return self._now_ns
 
     def _scan(self, at_ns: int) -> None:
         plant, plc = self.plant, self.plc
         belt = plant.belt
-        plant.now_ns = max(plant.now_ns, at_ns)
-        self._now_ns = plant.now_ns
-        encoder = belt.encoder_at(belt.travel_at(plant.now_ns))
-        tick = belt.tick_now(plant.now_ns)
+        plant.now_ns = self._now_ns = now_ns = max(plant.now_ns, at_ns)
+        encoder = belt.encoder_at(belt.travel_at(now_ns))
+        tick = belt.tick_now(now_ns)
         fired = plc.scan(encoder, tick, at_ns // self.scan_ns)
         for index in range(fired):
             plant.fire(*plc.fired(index))
-        self._posted = plc.posted
+        plc.latched = False
         self._scanned_ns = at_ns
         self._scan_at_ns = NEVER_NS
         self._plan_scan()

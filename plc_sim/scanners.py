@@ -58,7 +58,7 @@ class Scanners:
         label = self._swapped.get(parcel.physical_id)
         if label is not None:
             parcel.scan_label = label
-            parcel.faults.append("swapped_code")
+            parcel.faults += ("swapped_code",)
 
     def read(self, scanner: int, parcel: PhysicalParcel) -> tuple[bytes, ...]:
         """Return the codes that a scanner reports."""
@@ -73,10 +73,10 @@ class Scanners:
         if not label:
             codes = ()
         elif self._no_read[place] or forced == "no_read":
-            parcel.faults.append("no_read")
+            parcel.faults += ("no_read",)
             codes = ()
         elif previous and previous != label and (self._multi[place] or forced == "multi_read"):
-            parcel.faults.append("multi_read")
+            parcel.faults += ("multi_read",)
             codes = (label, previous)
         else:
             codes = (label,)

@@ -30,7 +30,7 @@ class PhysicalParcel:
         Belt travel at which it left the belt; infinite while it is on it.
     sightings : list of (eye index, count)
     codes_read : list of (scanner index, codes)
-    faults : list of str
+    faults : tuple of str
         What went physically wrong: ``no_read``, ``multi_read``, ``swapped_code``,
         ``failed_divert``, ``jam``.
     """
@@ -92,7 +92,7 @@ class PhysicalParcel:
         self.chute = -1
         self.end_count = -1
         self.end_ns = -1
-        self.faults: list[str] = []
+        self.faults: tuple[str, ...] = ()
 
     def close(self, end: str, chute: int, count: int, now_ns: int) -> None:
         """Note how its way ended."""
