@@ -62,4 +62,4 @@ def _show_table(console: Console, problems: Sequence[Problem]) -> None:
                 table.add_row(str(problem.line or "-"), *(Text(cell) for cell in cells))
         console.print(table)
     count = len(problems)
-    console.print(f"{count} problem{'s' if count != 1 else ''}")
+    console.print(f"{count} problem{'s' if count != 1 else ''}", highlight=False)

@@ -7,7 +7,6 @@ that nothing defines, and gives tables without meaning for other defects.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -36,6 +35,7 @@ from sorter.model.frames import Rows
 from sorter.model.layout import LineLayout
 from sorter.model.plan import ReturnsPolicy, SortPlan
 
+LARGEST_COUNT: Final = 2**62
 NO_UPPER_LIMIT: Final = np.iinfo(np.int64).max
 """Value of RuleColumn.VALUE_TO when the rule names none."""
 
@@ -52,13 +52,20 @@ def compile_line(
 
 def counts(distance_mm: float, mm_per_count: float) -> int:
     """Return the nearest number of encoder counts."""
-    return round(distance_mm / mm_per_count)
+    number = distance_mm / mm_per_count
+    if not number < LARGEST_COUNT:
+        raise ConfigError(
+            f"{distance_mm:g} mm at {mm_per_count:g} mm a count is too large for an encoder; "
+            "correct encoder.mm_per_count"
+        )
+    return round(number)
 
 
 def io_allowance_counts(line: Line) -> int:
     """Return the belt travel, in counts, during the I/O allowance; rounded up, to be safe."""
     travel_mm = line.tracking.io_allowance_ms / 1000 * line.belt_speed_mm_s
-    return math.ceil(travel_mm / line.encoder.mm_per_count)
+    whole = counts(travel_mm, line.encoder.mm_per_count)
+    return whole + (whole * line.encoder.mm_per_count < travel_mm)
 
 
 def effective_limits(chute: Chute, line: Line) -> Limits:

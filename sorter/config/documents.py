@@ -270,7 +270,7 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             self._add(node, path, "a key is a list or a mapping", "keys are plain words")
             return None
-        if node.tag == _TAG + "merge" or (node.value == "<<" and node.style is None):
+        if node.value == "<<" and not node.style:
             self._add(node, path, "merge keys (<<) are not supported", "write the keys out")
             return None
         if node.tag != _TAG + "str":

@@ -11,6 +11,8 @@ from sorter.model import mailbox
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
 Millimetres = Annotated[float, Field(ge=0, le=10_000_000)]
 PositiveMillimetres = Annotated[float, Field(gt=0, le=10_000_000)]
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Days = Annotated[int, Field(ge=0, le=100_000)]
 GradeLetter = Literal["A", "B", "C", "D", "U"]
 ReasonName = Literal["wrong_size", "not_as_described", "defect", "change_of_mind", "other"]
 DispositionName = Literal[
@@ -80,7 +82,7 @@ class Capacity(Section):
 
 
 class Chute(Section):
-    """One chute and the diverter that serves it.
+    """One chute and the diverter that serves it. Limits not stated are the line's.
 
     ``position_mm`` is its mouth; the diverter is fired ``actuation_distance_mm`` before the
     parcel's leading edge gets there and stays engaged for ``window_mm`` of belt travel.
@@ -96,7 +98,8 @@ class Chute(Section):
     capacity: Capacity = Capacity()
     emptied_by: Literal["operator", "takeaway"] = "operator"
     bag_change_every_min: Annotated[float, Field(gt=0, le=1440)] = 20
-    """How often somebody can change the bag, for checking the plan's capacity."""
+    """How often somebody can change the bag, or how long take-away needs to clear a full chute;
+    for checking the plan's capacity."""
 
 
 class Tracking(Section):
@@ -122,10 +125,10 @@ class Line(Section):
     encoder: Encoder = Encoder()
     limits: Limits = Limits()
     tracking: Tracking = Tracking()
-    zones: tuple[Zone, ...] = Field(min_length=1)
-    photo_eyes: tuple[PhotoEye, ...] = Field(min_length=1)
-    scanners: tuple[Station, ...] = Field(min_length=1)
-    scales: tuple[Station, ...] = ()
+    zones: tuple[Zone, ...] = Field(min_length=1, max_length=1024)
+    photo_eyes: tuple[PhotoEye, ...] = Field(min_length=1, max_length=1024)
+    scanners: tuple[Station, ...] = Field(min_length=1, max_length=256)
+    scales: tuple[Station, ...] = Field(default=(), max_length=256)
     chutes: tuple[Chute, ...] = Field(min_length=1, max_length=1024)
 
 
@@ -240,7 +243,7 @@ class SortPlanFile(Section):
     kind: Literal["sort_plan"]
     name: Name
     choose: Literal["first_fit", "balance"] = "balance"
-    routes: tuple[Route, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = Field(min_length=1, max_length=1024)
     overflow: dict[Name, Name] = {}
     exceptions: ExceptionOutlets
 
@@ -252,8 +255,8 @@ class Rule(Section):
     grades: tuple[GradeLetter, ...] = ("A", "B", "C", "D")
     categories: tuple[Name, ...] = ()
     reasons: tuple[ReasonName, ...] = ()
-    value_from_cents: Annotated[int, Field(ge=0)] = 0
-    value_to_cents: Annotated[int, Field(gt=0)] | None = None
+    value_from_cents: Annotated[int, Field(ge=0, le=10**12)] = 0
+    value_to_cents: Annotated[int, Field(gt=0, le=10**12)] | None = None
     hazmat: bool = False
     """Holds for hazardous articles only (true) or for all others only (false)."""
     disposition: DispositionName
@@ -270,6 +273,6 @@ class ReturnsPolicyFile(Section):
     kind: Literal["returns_policy"]
     name: Name
     categories: tuple[Name, ...] = Field(max_length=62)
-    window_days: dict[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], Annotated[int, Field(ge=0)]]
-    default_window_days: Annotated[int, Field(ge=0)] | None = None
-    rules: tuple[Rule, ...] = Field(min_length=1)
+    window_days: dict[CountryCode, Days]
+    default_window_days: Days | None = None
+    rules: tuple[Rule, ...] = Field(min_length=1, max_length=500)

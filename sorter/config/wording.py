@@ -72,8 +72,16 @@ def _translate(document: Document, model: type[BaseModel], details: ErrorDetails
         known = sorted(_schema_at(model, location[:-1]).get("properties", {}))
         return document.problem(path, "unknown key", closest(str(location[-1]), known))
     if is_key:
-        names = _resolve(model, _schema_at(model, location[:-1]).get("propertyNames", {}))
-        return document.problem(path, "the key is not allowed", f"expected {_describe(names)}")
+        patterns = list(_schema_at(model, location[:-1]).get("patternProperties", {}))
+        remedy = f"expected {_describe({'pattern': patterns[0]} if patterns else {})}"
+        return document.problem(path, "the key is not allowed", remedy)
+    if kind == "union_tag_invalid":
+        context = details.get("ctx", {})
+        choices = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",")]
+        remedy = closest(str(context.get("tag")), choices)
+        return document.problem(path, f"{context.get('tag')!r} is not a known kind", remedy)
+    if kind == "union_tag_not_found":
+        return document.problem(path, "the entry does not say its kind", "add the key kind")
     schema = _schema_at(model, location)
     remedy = f"expected {_describe(schema)}"
     value = details["input"]
@@ -165,7 +173,8 @@ def _schema_at(model: type[BaseModel], location: tuple[str | int, ...]) -> Schem
         elif part in schema.get("properties", {}):
             step = schema["properties"][part]
         else:
-            more = schema.get("additionalProperties")
+            patterns = list(schema.get("patternProperties", {}).values())
+            more = patterns[0] if patterns else schema.get("additionalProperties")
             step = more if isinstance(more, dict) else {}
         schema = _resolve(model, step)
     return schema
