@@ -1,0 +1,61 @@
+"""``sorter replay``: feed a journal to ``decide`` again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TimeRemainingColumn
+
+from sorter.errors import SorterError
+from sorter.runtime.replay import ReplayResult, replay
+
+UNREADABLE = 2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="replay")(replay_command)
+
+
+def replay_command(
+    journal: Annotated[Path, typer.Argument(help="Journal file of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Feed the recorded events to decide again and compare every command, decision and outcome.
+
+    Exit code 0: all identical. 1: not identical, the first difference is shown. 2: the journal
+    cannot be read or replayed.
+    """
+    try:
+        result = _replay_shown(journal, quiet=as_json)
+    except SorterError as error:
+        if as_json:
+            typer.echo(json.dumps({"identical": None, "error": str(error)}))
+        else:
+            typer.echo(f"sorter: {error}", err=True)
+        raise typer.Exit(UNREADABLE) from error
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    elif result.identical:
+        typer.echo(f"identical: {result.steps:,} steps of {result.runs} run(s)")
+    else:
+        typer.echo(f"different after {result.steps:,} steps\n{result.first_difference}")
+    if not result.identical:
+        raise typer.Exit(1)
+
+
+def _replay_shown(journal: Path, *, quiet: bool) -> ReplayResult:
+    if quiet or not sys.stderr.isatty():
+        return replay(journal)
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("replaying", total=None)
+        return replay(
+            journal, lambda done, total: progress.update(task, completed=done, total=total)
+        )
