@@ -15,11 +15,10 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from plc_sim.feed import FeedParcel
 from plc_sim.modbus_server import ModbusMailboxServer
-from plc_sim.opcua_server import OpcUaMailboxServer
 from plc_sim.rig import Rig
 from plc_sim.scenario import ScenarioFile
 from plc_sim.words import get_u32
@@ -35,6 +34,9 @@ from sorter.model.mailbox import (
     STATUS_HEARTBEAT,
     STATUS_LINE_STATE,
 )
+
+if TYPE_CHECKING:
+    from plc_sim.opcua_server import OpcUaMailboxServer
 
 Report = Callable[[str, dict[str, Any]], None]
 """Takes the name of an event and what belongs to it."""
@@ -126,6 +128,9 @@ class ServedRig:
                 on_command=on_command,
             )
         if options.opcua_port is not None:
+            # asyncua takes most of a second to load; who speaks Modbus need not wait for it.
+            from plc_sim.opcua_server import OpcUaMailboxServer  # noqa: PLC0415
+
             self._opcua = OpcUaMailboxServer(
                 self.rig.image,
                 line_file.io.opcua.tags,

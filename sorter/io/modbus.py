@@ -21,7 +21,7 @@ from pymodbus.pdu import ModbusPDU
 
 from sorter.config.models import Mailbox, ModbusLink
 from sorter.errors import LinkError, LinkLost, LinkTimeout
-from sorter.io import translate
+from sorter.io import modbus_errors, translate
 from sorter.io.modbus_blocks import (
     ExchangeRequest,
     ExchangeResponse,
@@ -81,7 +81,7 @@ class ModbusBus:
     async def connect(self) -> None:
         """Open a new connection, check the layout version and find out about FC23."""
         await self.close()
-        translate.quiet_libraries()
+        translate.quiet("pymodbus.logging")
         link = self._link
         client = AsyncModbusTcpClient(
             link.host,
@@ -99,9 +99,9 @@ class ModbusBus:
         self._client = client
         try:
             connected = await client.connect()
-        except translate.LIBRARY_ERRORS as error:
+        except modbus_errors.LIBRARY_ERRORS as error:
             await self.close()
-            raise translate.translate(self._name, error) from error
+            raise modbus_errors.from_exception(self._name, error, connected=False) from error
         if not connected:
             await self.close()
             raise LinkLost(self._name, "cannot connect: nothing answers there")
@@ -185,7 +185,7 @@ class ModbusBus:
             return True
         if response.exception_code == ExcCodes.ILLEGAL_FUNCTION:
             return False
-        raise translate.from_response(self._name, "writing the command block", response)
+        raise modbus_errors.from_response(self._name, "writing the command block", response)
 
     async def _read(self, what: str, address: int, count: int) -> Words:
         request = ReadRequest(dev_id=self._link.device_id, address=address, count=count)
@@ -194,12 +194,12 @@ class ModbusBus:
     async def _write(self, what: str, address: int, words: Words) -> None:
         response = await self._execute(WriteRequest(self._link.device_id, address, words))
         if response.isError():
-            raise translate.from_response(self._name, f"writing the {what}", response)
+            raise modbus_errors.from_response(self._name, f"writing the {what}", response)
 
     async def _words(self, what: str, request: ModbusPDU, count: int) -> Words:
         response = await self._execute(request)
         if not isinstance(response, WordsResponse):
-            raise translate.from_response(self._name, what, response)
+            raise modbus_errors.from_response(self._name, what, response)
         if len(response.words) != count:
             raise translate.wrong_length(self._name, what, len(response.words), count)
         return response.words
@@ -211,8 +211,8 @@ class ModbusBus:
         self._in_flight = True
         try:
             response: ModbusPDU = await client.execute(False, request)
-        except translate.LIBRARY_ERRORS as error:
-            problem = translate.translate(self._name, error, connected=client.connected)
+        except modbus_errors.LIBRARY_ERRORS as error:
+            problem = modbus_errors.from_exception(self._name, error, connected=client.connected)
             # What is still under way on this connection must never be taken for a later answer.
             await self.close()
             raise problem from error

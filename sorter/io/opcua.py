@@ -33,7 +33,7 @@ from asyncua.ua.uatypes import DataValue, Int16, NodeId, String, Variant, Varian
 
 from sorter.config.models import Mailbox, OpcUaLink
 from sorter.errors import LinkLost, LinkRejected, LinkTimeout
-from sorter.io import translate
+from sorter.io import opcua_errors, translate
 from sorter.model.frames import Words
 from sorter.model.mailbox import (
     COMMAND_HEARTBEAT,
@@ -101,7 +101,7 @@ class OpcUaBus:
     async def connect(self) -> None:
         """Build a new client, check the layout version and subscribe to the status array."""
         await self.close()
-        translate.quiet_libraries()
+        translate.quiet("asyncua")
         client = Client(self._link.endpoint, timeout=self._timeout_s, watchdog_intervall=5.0)
         client.name = client.description = "parcel sorter"
         client.session_timeout = _SESSION_MS
@@ -114,9 +114,9 @@ class OpcUaBus:
                 where = f"tag {self._link.tags.status}"
                 translate.check_version(self._name, int(status[STATUS_VERSION]), where)
                 await self._subscribe(client)
-        except translate.LIBRARY_ERRORS as error:
+        except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
-            raise translate.translate(self._name, error) from error
+            raise opcua_errors.from_exception(self._name, error) from error
         except BaseException:
             await self._give_up(client)
             raise
@@ -173,7 +173,7 @@ class OpcUaBus:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await client.disconnect()
-        except translate.LIBRARY_ERRORS:
+        except opcua_errors.LIBRARY_ERRORS:
             pass  # a peer that is gone cannot be taken leave of
         finally:
             await self._drop(client)
@@ -221,7 +221,7 @@ class OpcUaBus:
             )
         )
         if not results[0].StatusCode.is_good():
-            raise translate.from_status(self._name, results[0].StatusCode)
+            raise opcua_errors.from_status(self._name, results[0].StatusCode)
 
     def _on_publish(self, result: PublishResult) -> None:
         """Note a sign of life; wake :meth:`wait` unless it is only a keep-alive."""
@@ -256,20 +256,20 @@ class OpcUaBus:
         )
         try:
             results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
-        except translate.LIBRARY_ERRORS as error:
+        except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
-            raise translate.translate(self._name, error) from error
+            raise opcua_errors.from_exception(self._name, error) from error
         if not results[0].is_good():
-            raise translate.from_status(self._name, results[0])
+            raise opcua_errors.from_status(self._name, results[0])
 
     async def _read(self, what: str, request: ReadParameters, expected_words: int) -> Words:
         client = self._connected()
         try:
             results = await client.uaclient.session.read(request)
             parts = [self._words_of(result) for result in results]
-        except translate.LIBRARY_ERRORS as error:
+        except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
-            raise translate.translate(self._name, error) from error
+            raise opcua_errors.from_exception(self._name, error) from error
         words = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(words) != expected_words:
             raise translate.wrong_length(self._name, what, len(words), expected_words)
@@ -278,7 +278,7 @@ class OpcUaBus:
     def _words_of(self, result: DataValue) -> Words:
         status = result.StatusCode
         if status is not None and not status.is_good():
-            raise translate.from_status(self._name, status)
+            raise opcua_errors.from_status(self._name, status)
         value = result.Value
         if value is None or value.VariantType != VariantType.UInt16 or not value.is_array:
             raise LinkRejected(self._name, "a mailbox tag is not a UInt16 array: compare the tags")
@@ -309,7 +309,7 @@ class OpcUaBus:
         """Cut the connection and end the client's tasks without talking to the server."""
         publishing = client.uaclient._publish_task
         client.disconnect_socket()
-        with contextlib.suppress(*translate.LIBRARY_ERRORS):
+        with contextlib.suppress(*opcua_errors.LIBRARY_ERRORS):
             async with asyncio.timeout(self._timeout_s):
                 await client.close_session()
         if publishing is not None:

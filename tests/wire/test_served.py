@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from plc_sim.__main__ import main
 from plc_sim.feed import FeedParcel, write_feed
 from plc_sim.served import new_boot_id
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
@@ -159,23 +162,37 @@ async def test_auto_start_needs_nobody_and_an_interrupt_ends_it(scenario: Path, 
         assert await served.ended() == (0, "")
 
 
-async def test_what_cannot_start_says_why_and_exits_2(scenario: Path, feed: Path) -> None:
+async def test_taken_port_is_said_and_exits_2(scenario: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        cases = [
-            (("--config", scenario, "--feed", feed), "nothing to serve"),
-            (("--config", scenario, "--modbus-port", 0), "--feed FILE"),
-            (("--config", scenario.with_name("no.yaml"), "--modbus-port", 0), "no.yaml"),
-            (("--config", scenario, "--modbus-port", port, "--parcels", 0), "cannot listen"),
-        ]
-        for arguments, said in cases:
-            async with simulator(*arguments) as served:
-                code, errors = await served.ended()
-                assert code == 2
-                assert said in errors
-                assert "Traceback" not in errors
+        options = ("--config", scenario, "--modbus-port", port, "--parcels", 0)
+        async with simulator(*options) as served:
+            code, errors = await served.ended()
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--config", "small.yaml", "--parcels", "0"], "nothing to serve"),
+        (["--config", "small.yaml", "--modbus-port", "0"], "--feed FILE"),
+        (["--config", "missing.yaml", "--modbus-port", "0"], "missing.yaml"),
+        (["--config", "small.yaml", "--modbus-port", "0", "--feed", "no.csv"], "no.csv"),
+    ],
+)
+def test_what_cannot_start_says_why_and_exits_2(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(scenario.parent)
+    app = typer.Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_boot_ids_are_never_zero_and_differ() -> None:
