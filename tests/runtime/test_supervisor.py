@@ -1,0 +1,136 @@
+"""Link supervision: patience, jitter, frozen peers, and one error for all that failed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from plc_bench import Bench
+
+from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
+from sorter.runtime.supervisor import LinkPolicy, LinkSupervisor, connect_all
+
+
+class Pauses:
+    """Turns the bench's clock instead of sleeping, and remembers how long it was asked to."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.taken: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        self.bench.now += int(seconds * 1e9)
+
+
+def supervised(
+    bench: Bench, seed: int = 1, policy: LinkPolicy | None = None
+) -> tuple[LinkSupervisor, Pauses]:
+    pauses = Pauses(bench)
+    return LinkSupervisor(bench, bench, np.random.default_rng(seed), policy, pauses), pauses
+
+
+def never() -> bool:
+    return False
+
+
+async def test_first_connection_after_some_failures() -> None:
+    bench = Bench()
+    bench.connect_faults = [LinkLost("bench", "refused")] * 3
+    link, pauses = supervised(bench)
+    await link.connect(10.0)
+    assert link.connected
+    assert not link.up, "up only when the heartbeat moves"
+    assert (link.failures, link.reconnects, len(pauses.taken)) == (3, 0, 3)
+
+
+async def test_start_up_error_lists_every_problem() -> None:
+    bench = Bench()
+    bench.connect_faults = [LinkLost("bench", "refused"), LinkRejected("bench", "layout 2")] * 50
+    link, pauses = supervised(bench)
+    with pytest.raises(LinkError, match=r"not connected within 3 s: refused \(\d+ x\); layout 2"):
+        await link.connect(3.0)
+    assert sum(pauses.taken) <= 3.0
+    assert not link.connected
+
+
+async def test_backoff_grows_to_its_limit_with_seeded_jitter() -> None:
+    waits = []
+    for seed in (1, 1, 2):
+        bench = Bench()
+        bench.connect_faults = [LinkLost("bench", "refused")] * 12
+        link, pauses = supervised(bench, seed)
+        assert await link.reconnect(LinkLost("bench", "cut"), never)
+        waits.append(pauses.taken)
+    assert waits[0] == waits[1]
+    assert waits[0] != waits[2]
+    full = [min(0.05 * 2**step, 1.0) for step in range(13)]
+    assert all(0.75 * most <= wait <= most for wait, most in zip(waits[0], full, strict=True))
+
+
+async def test_a_peer_that_accepts_and_stays_frozen_is_not_hammered() -> None:
+    bench = Bench()
+    link, pauses = supervised(bench)
+    await link.connect(1.0)
+    frozen = LinkTimeout("bench", "frozen")
+    for _ in range(8):
+        link.note_heartbeat(77, bench.now)
+        assert not link.up
+        await link.reconnect(frozen, never)
+    assert pauses.taken[-1] > 0.7, "backoff goes on although every connection was accepted"
+    link.note_heartbeat(77, bench.now)
+    link.note_heartbeat(78, bench.now)
+    assert link.up
+    await link.reconnect(frozen, never)
+    assert pauses.taken[-1] < 0.06, "and starts anew once the heartbeat has moved"
+    assert not link.up
+    assert link.reconnects == 9
+
+
+async def test_heartbeat_that_stands_still_is_a_link_error() -> None:
+    bench = Bench()
+    link, _ = supervised(bench, policy=LinkPolicy(frozen_after_ms=200))
+    await link.connect(1.0)
+    link.note_heartbeat(5, 0)
+    link.note_heartbeat(6, 150_000_000)
+    link.note_heartbeat(6, 350_000_000)
+    with pytest.raises(LinkTimeout, match="has not moved for 201 ms"):
+        link.note_heartbeat(6, 351_000_000)
+
+
+async def test_giving_up_between_attempts() -> None:
+    bench = Bench()
+    bench.connect_faults = [LinkLost("bench", "refused")] * 100
+    link, pauses = supervised(bench)
+    assert not await link.reconnect(LinkLost("bench", "cut"), lambda: len(pauses.taken) == 4)
+    assert len(pauses.taken) == 4
+    assert bench.closed == 1
+    assert link.last_problem == "refused"
+
+
+async def test_a_connect_that_hangs_ends_at_its_deadline() -> None:
+    bench = Bench()
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    bench.connect = hang  # type: ignore[method-assign]
+    link, _ = supervised(bench, policy=LinkPolicy(connect_deadline_s=0.01, first_delay_s=1))
+    with pytest.raises(LinkError, match=r"no connection within 0.01 s"):
+        await link.connect(0.5)
+
+
+async def test_one_error_names_every_failed_link() -> None:
+    good, bad, worse = Bench(), Bench(), Bench()
+    bad.connect_faults = [LinkLost("scanner", "refused")] * 100
+    worse.connect_faults = [LinkLost("plc", "no route")] * 100
+    links = [supervised(bench)[0] for bench in (good, bad, worse)]
+    with pytest.raises(LinkError) as caught:
+        await connect_all(links, 1.0)
+    assert "refused" in str(caught.value)
+    assert "no route" in str(caught.value)
+    assert links[0].connected
+    with pytest.raises(LinkError, match="refused"):
+        await connect_all(links[:2], 1.0)
+    await connect_all(links[:1], 1.0)
