@@ -57,6 +57,8 @@ _FACTS: Final = (
     "SELECT label, identity_hash, grade, category, reason, hazmat, value_cents, country, days_held"
     " FROM returns"
 )
+_FACTS_BY_LABEL: Final = _FACTS + " WHERE label = ?"
+_FACTS_BY_IDENTITY: Final = _FACTS + " WHERE identity = ?"
 
 FactsRow = tuple[str, int, int, str, int, int, int, str, int]
 """Label, identity hash and what a decision needs, as :meth:`Registry.facts_of` gives them."""
@@ -188,14 +190,14 @@ class Registry:
     def facts_of(self, label: str) -> FactsRow | None:
         """Return what a decision needs about the parcel with this label; about 5 us."""
         row: FactsRow | None = self._connection.execute(
-            _FACTS + " WHERE label = ?", (_storable(label),)
+            _FACTS_BY_LABEL, (_storable(label),)
         ).fetchone()
         return row
 
     def facts_of_identity(self, identity: str) -> FactsRow | None:
         """Return what a decision needs about the parcel with this identity."""
         row: FactsRow | None = self._connection.execute(
-            _FACTS + " WHERE identity = ?", (_storable(identity),)
+            _FACTS_BY_IDENTITY, (_storable(identity),)
         ).fetchone()
         return row
 

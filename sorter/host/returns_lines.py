@@ -1,0 +1,219 @@
+"""Reads return files line by line, so that every line is accounted for.
+
+One physical line is one record: a stray quotation mark spoils its own line, never the rest of the
+file. Nothing in a file's content raises; only a file that cannot be read at all does.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sorter.errors import ReturnsFileError
+from sorter.host.barcode import read_payload
+
+MAX_LINE_BYTES: Final = 16_384
+MAX_LABEL_BYTES: Final = 227
+"""What one scan result of the wire contract holds."""
+MAX_VALUE_CENTS: Final = 10**12
+
+Progress = Callable[[int, int], None]
+"""Called now and then with bytes read and bytes in all."""
+
+
+class LineRejected(ValueError):
+    """One line cannot be used; the message is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One rejected line."""
+
+    line: int
+    cause: str
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of every line of a return file.
+
+    ``lines == accepted + len(rejected) + blank`` always holds; the header is not counted.
+    """
+
+    file: str
+    format: str
+    lines: int = 0
+    accepted: int = 0
+    inserted: int = 0
+    updated: int = 0
+    blank: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was assumed, capped or drawn, in words for people."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Further counts, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """One data line: its number in the file (the header is line 1) and its fields by column."""
+
+    number: int
+    fields: dict[str, str]
+
+
+def no_progress(_done_bytes: int, _total_bytes: int) -> None:
+    """Show nothing."""
+
+
+class ReturnLines:
+    """Data lines of a CSV file with a header; bad ones go into the report.
+
+    UTF-8 with or without byte order mark; comma or semicolon, whichever the header uses.
+
+    Parameters
+    ----------
+    path : Path
+    needed : tuple of str
+        Columns that the header must have; order and case do not matter, others are ignored.
+    report : ImportReport
+    progress : Progress
+    """
+
+    def __init__(
+        self, path: Path, needed: tuple[str, ...], report: ImportReport, progress: Progress
+    ) -> None:
+        self._path = path
+        self._needed = needed
+        self._report = report
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[SourceLine]:
+        try:
+            with self._path.open("rb") as file:
+                total_bytes = os.fstat(file.fileno()).st_size
+                columns, delimiter = self._header(file.readline(MAX_LINE_BYTES))
+                number, done_bytes = 1, file.tell()
+                while raw := file.readline(MAX_LINE_BYTES):
+                    number += 1
+                    done_bytes += len(raw)
+                    cut = len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n")
+                    while cut and (more := file.readline(MAX_LINE_BYTES)):
+                        done_bytes += len(more)
+                        cut = not more.endswith(b"\n")
+                    if number % 256 == 0:
+                        self._progress(done_bytes, total_bytes)
+                    line = self._line(number, raw, columns, delimiter)
+                    if line is not None:
+                        yield line
+                self._progress(total_bytes, total_bytes)
+        except OSError as error:
+            raise ReturnsFileError(f"{self._path}: cannot be read: {error.strerror}") from error
+
+    def reject(self, line: int, cause: str) -> None:
+        """Record that a line cannot be used."""
+        self._report.rejected.append(Rejected(line, cause))
+
+    def _line(
+        self, number: int, raw: bytes, columns: list[str], delimiter: str
+    ) -> SourceLine | None:
+        self._report.lines += 1
+        if len(raw) >= MAX_LINE_BYTES:
+            self.reject(number, f"longer than {MAX_LINE_BYTES:,} bytes")
+            return None
+        try:
+            text = raw.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            self.reject(number, f"not UTF-8 at byte {error.start + 1}")
+            return None
+        if not text.strip():
+            self._report.blank += 1
+            return None
+        try:
+            values = next(csv.reader([text], delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            self.reject(number, f"not CSV: {error}")
+            return None
+        if len(values) != len(columns):
+            self.reject(number, f"{len(values)} fields where the header has {len(columns)}")
+            return None
+        return SourceLine(number, dict(zip(columns, values, strict=True)))
+
+    def _header(self, raw: bytes) -> tuple[list[str], str]:
+        if not raw:
+            raise ReturnsFileError(f"{self._path}: the file is empty")
+        try:
+            text = raw.decode("utf-8-sig").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ReturnsFileError(
+                f"{self._path}: the first line is not UTF-8 text; save the file as CSV UTF-8"
+            ) from error
+        missing: list[str] = []
+        for delimiter in (",", ";"):
+            try:
+                columns = next(csv.reader([text], delimiter=delimiter), [])
+            except csv.Error:
+                columns = []
+            columns = [column.strip().lower() for column in columns]
+            missing = [name for name in self._needed if name.lower() not in columns]
+            if not missing and len(set(columns)) == len(columns):
+                return columns, delimiter
+        raise ReturnsFileError(
+            f"{self._path}: the first line must name the columns {', '.join(self._needed)}"
+            + (f"; missing: {', '.join(missing)}" if missing else "; one is there twice")
+        )
+
+
+def identity_of_label(label: str) -> str:
+    """Return the key under which a label is stored; a label without identity is its own text."""
+    if len(label.encode()) > MAX_LABEL_BYTES:
+        raise LineRejected(f"label is longer than {MAX_LABEL_BYTES} bytes")
+    reading = read_payload(label.encode())
+    if not reading.legible:
+        raise LineRejected(f"label is not legible: {reading.problem}")
+    return reading.identity or f"text:{reading.text}"
+
+
+def whole_number(text: str, name: str, low: int, high: int) -> int:
+    """Return a whole number between two limits."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise LineRejected(f"{name} {shown(text)} is not a whole number") from None
+    if not low <= value <= high:
+        raise LineRejected(f"{name} {shown(text)} is not between {low} and {high}")
+    return value
+
+
+def finite_number(text: str, name: str) -> float:
+    """Return a number; NaN and infinity are none."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise LineRejected(f"{name} {shown(text)} is not a number") from None
+    if not math.isfinite(value):
+        raise LineRejected(f"{name} {shown(text)} is not a number")
+    return value
+
+
+def iso_time(text: str, name: str) -> str:
+    """Return an ISO 8601 time in one notation that sorts as text; with a zone, in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise LineRejected(f"{name} {shown(text)} is not a date and time") from None
+    return moment.isoformat(timespec="seconds")
+
+
+def shown(text: str) -> str:
+    """Return a field as it may be quoted in a message: printable and short."""
+    short = text if len(text) <= 40 else f"{text[:40]}..."
+    return ascii(short)
