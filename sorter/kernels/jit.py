@@ -21,7 +21,7 @@ import numba
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SOURCES = ("sorter/model", "sorter/kernels", "plc_sim")
+_SOURCES = ("sorter/model", "sorter/kernels")
 
 
 def sources_hash() -> str:
@@ -58,8 +58,7 @@ def _user() -> str:
     return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_directory())  # type: ignore[attr-defined]
+_CACHE_DIRECTORY = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
 
 def kernel(signature: str) -> Callable[[Kernel], Kernel]:
@@ -77,4 +76,14 @@ def kernel(signature: str) -> Callable[[Kernel], Kernel]:
         The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
     """
     decorator = numba.njit(signature, cache=True, error_model="numpy")
-    return cast("Callable[[Kernel], Kernel]", decorator)
+
+    def compiled(function: Kernel) -> Kernel:
+        # Numba reads the setting when it decorates. Others keep their kernels elsewhere.
+        before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+        numba.config.CACHE_DIR = _CACHE_DIRECTORY  # type: ignore[attr-defined]
+        try:
+            return cast("Kernel", decorator(function))
+        finally:
+            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+
+    return compiled

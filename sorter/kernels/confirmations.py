@@ -1,0 +1,201 @@
+"""Take in what the PLC confirms: diverts fired or refused, chute entries, chute and zone states."""
+
+from __future__ import annotations
+
+from sorter.kernels.bits import BLOCKING, FULL, JAMMED, OPEN
+from sorter.kernels.closing import close_parcel, divert_inhibited
+from sorter.kernels.jit import kernel
+from sorter.kernels.reports import open_and_close
+from sorter.kernels.rows import add_outcome
+from sorter.kernels.tracking import nearest_parcel, row_of
+from sorter.model.codes import (
+    NONE,
+    Cause,
+    EventKind,
+    FinalDisposition,
+    OutcomeKind,
+    PassResult,
+    RefusalCause,
+)
+from sorter.model.columns import (
+    ChuteColumn,
+    ChuteStateColumn,
+    EventColumn,
+    LineField,
+    ZoneColumn,
+)
+from sorter.model.frames import Rows
+from sorter.model.tracking import ParcelColumn, ParcelState, Register
+
+
+@kernel("void(int64[:, ::1], int64[::1], int64, int64)")
+def set_bits(chute_state: Rows, registers: Rows, chute: int, bits: int) -> None:
+    """Take over a chute's state word; have the assignment look again when it matters."""
+    before = chute_state[ChuteStateColumn.BITS, chute]
+    chute_state[ChuteStateColumn.BITS, chute] = bits
+    if (before ^ bits) & BLOCKING:
+        registers[Register.CHUTES_IMPROVED] = 1
+        registers[Register.CHUTES_WORSENED] = 1
+
+
+@kernel("int64(int64[:, ::1], int64[::1], int64, int64)")
+def commanded_row(parcels: Rows, registers: Rows, parcel: int, chute: int) -> int:
+    """Return the row of a parcel that is commanded to `chute`, or -1 when that is no longer so."""
+    row = row_of(parcels, registers[Register.ROWS], parcel)
+    if (
+        row == NONE
+        or parcels[ParcelColumn.CHUTE, row] != chute
+        or parcels[ParcelColumn.STATE, row] != ParcelState.COMMANDED
+    ):
+        registers[Register.STALE_CONFIRMATIONS] += 1
+        return NONE
+    return row
+
+
+@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1])")
+def divert_fired(event: Rows, parcels: Rows, registers: Rows, outcomes: Rows) -> None:
+    """Note that the diverter was fired, and with how much slack the command had come."""
+    parcel = event[EventColumn.A]
+    chute = event[EventColumn.SOURCE]
+    row = commanded_row(parcels, registers, parcel, chute)
+    if row == NONE:
+        return
+    parcels[ParcelColumn.STATE, row] = ParcelState.FIRED
+    slack = event[EventColumn.B]
+    encoder = event[EventColumn.ENCODER]
+    add_outcome(outcomes, registers, parcel, OutcomeKind.SLACK, slack, chute, NONE, encoder)
+
+
+@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")
+def divert_refused(
+    event: Rows, parcels: Rows, registers: Rows, chute_state: Rows, outcomes: Rows
+) -> None:
+    """Take in a refusal; what it says about the chute is believed until the PLC says else."""
+    chute = event[EventColumn.SOURCE]
+    refusal = event[EventColumn.B]
+    bits = chute_state[ChuteStateColumn.BITS, chute]
+    if refusal == RefusalCause.CHUTE_CLOSED:
+        set_bits(chute_state, registers, chute, bits & ~OPEN)
+    elif refusal == RefusalCause.CHUTE_FULL:
+        set_bits(chute_state, registers, chute, bits | FULL)
+    elif refusal == RefusalCause.CHUTE_JAMMED:
+        set_bits(chute_state, registers, chute, bits | JAMMED)
+    row = commanded_row(parcels, registers, event[EventColumn.A], chute)
+    if row != NONE:
+        encoder = event[EventColumn.ENCODER]
+        divert_inhibited(parcels, row, registers, chute_state, outcomes, refusal, encoder)
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64)"
+)
+def chute_entered(
+    event: Rows,
+    parcels: Rows,
+    registers: Rows,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    outcomes: Rows,
+    now: int,
+) -> None:
+    """Close the parcel that entered a chute; which one, its position tells, not what was fired."""
+    chute = event[EventColumn.SOURCE]
+    encoder = event[EventColumn.ENCODER]
+    length = event[EventColumn.A]
+    point = chutes[ChuteColumn.POSITION, chute]
+    delay = chutes[ChuteColumn.ENTRY_DELAY, chute]
+    at_end = chutes[ChuteColumn.LINE_END, chute] == 1
+    rows = registers[Register.ROWS]
+    row = nearest_parcel(parcels, rows, line, point, delay, encoder, length)
+    if row == NONE:
+        final = FinalDisposition.REJECTED if at_end else FinalDisposition.MISSORTED
+        lost = Cause.TRACKING_LOST
+        open_and_close(outcomes, registers, chute_state, NONE, chute, length, final, lost, encoder)
+        return
+    chute_state[ChuteStateColumn.PARCELS, chute] += 1
+    chute_state[ChuteStateColumn.LENGTH, chute] += parcels[ParcelColumn.LENGTH, row]
+    parcel = parcels[ParcelColumn.ID, row]
+    cause = parcels[ParcelColumn.CAUSE, row]
+    final = FinalDisposition.MISSORTED
+    if parcels[ParcelColumn.CHUTE, row] == chute:
+        final = FinalDisposition.SORTED if cause == NONE else FinalDisposition.REJECTED
+        diverted = PassResult.DIVERTED
+        add_outcome(outcomes, registers, parcel, OutcomeKind.PASSED, diverted, chute, NONE, encoder)
+    elif at_end:
+        final = FinalDisposition.REJECTED
+        cause = Cause.LINE_END
+    close_parcel(
+        parcels, row, registers, chute_state, commands, outcomes, final, chute, cause, encoder, now
+    )
+
+
+@kernel("void(int64[::1], int64[::1], int64[:, ::1])")
+def chute_emptied(event: Rows, registers: Rows, chute_state: Rows) -> None:
+    """Take parcels out of a chute, all of them or a number."""
+    chute = event[EventColumn.SOURCE]
+    taken = event[EventColumn.A]
+    inside = chute_state[ChuteStateColumn.PARCELS, chute]
+    registers[Register.CHUTES_IMPROVED] = 1
+    if taken == 0 or taken >= inside:
+        chute_state[ChuteStateColumn.PARCELS, chute] = 0
+        chute_state[ChuteStateColumn.LENGTH, chute] = 0
+        return
+    length = chute_state[ChuteStateColumn.LENGTH, chute]
+    chute_state[ChuteStateColumn.PARCELS, chute] = inside - taken
+    chute_state[ChuteStateColumn.LENGTH, chute] = length - length * taken // inside
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64)"
+)
+def zone_cleared(
+    event: Rows,
+    parcels: Rows,
+    registers: Rows,
+    line: Rows,
+    zones: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    outcomes: Rows,
+    now: int,
+) -> None:
+    """Close every parcel on a stretch of the belt that an operator cleared."""
+    loop = line[LineField.LOOP_COUNTS]
+    start = zones[ZoneColumn.START, event[EventColumn.SOURCE]]
+    end = zones[ZoneColumn.END, event[EventColumn.SOURCE]]
+    encoder = event[EventColumn.ENCODER]
+    removed = FinalDisposition.REMOVED
+    cleared = Cause.ZONE_CLEARED
+    for row in range(registers[Register.ROWS]):
+        if parcels[ParcelColumn.ID, row] == 0:
+            continue
+        position = encoder - parcels[ParcelColumn.ANCHOR, row]
+        if loop > 0:
+            position -= parcels[ParcelColumn.ROUND, row]
+            while position < 0:
+                position += loop
+            while position >= loop:
+                position -= loop
+        if start <= position < end:
+            close_parcel(
+                parcels, row, registers, chute_state, commands, outcomes,
+                removed, NONE, cleared, encoder, now,
+            )  # fmt: skip
+
+
+@kernel("int64(int64, int64, int64, int64, int64)")
+def sources(kind: int, eyes: int, scales: int, chutes: int, zones: int) -> int:
+    """Return how many sources an event kind can come from."""
+    if kind == EventKind.PARCEL_PASSED or kind == EventKind.EYE_BLOCKED:  # noqa: PLR1714
+        return eyes
+    if kind == EventKind.PARCEL_MEASURED:
+        return scales
+    if kind == EventKind.ZONE_CLEARED:
+        return zones
+    if kind == EventKind.LINE_CHANGED:
+        return 0x10000
+    return chutes if EventKind.DIVERT_FIRED <= kind <= EventKind.CHUTE_EMPTIED else 0

@@ -1,0 +1,173 @@
+"""One decision step as one call: reports, housekeeping, assignment.
+
+One call costs less than two microseconds to enter; a call for each event and parcel would cost
+that each time.
+"""
+
+from __future__ import annotations
+
+from sorter.kernels.assignment import assign
+from sorter.kernels.confirmations import (
+    chute_emptied,
+    chute_entered,
+    divert_fired,
+    divert_refused,
+    set_bits,
+    sources,
+    zone_cleared,
+)
+from sorter.kernels.jit import kernel
+from sorter.kernels.overdue import housekeeping
+from sorter.kernels.reports import parcel_measured, parcel_passed, parcel_scanned
+from sorter.kernels.rows import add_outcome
+from sorter.kernels.tracking import forget_parcel
+from sorter.model.codes import NONE, Cause, EventKind, FinalDisposition, OutcomeKind
+from sorter.model.columns import ChuteStateColumn, EventColumn
+from sorter.model.frames import Rows
+from sorter.model.tracking import NEVER, ParcelColumn, Register
+
+
+@kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1])")
+def restart_plc(
+    parcels: Rows, boot_id: int, now: int, registers: Rows, chute_state: Rows, outcomes: Rows
+) -> None:
+    """Start over with a PLC that has lost its encoder count and its pending diverts.
+
+    Nobody can say any more where a parcel is: each is closed as lost and will be found again by
+    an eye as an unexpected one. What lies in the chutes is still there.
+    """
+    if registers[Register.BOOT_ID] != 0:
+        lost = FinalDisposition.LOST
+        cause = Cause.PLC_RESTARTED
+        for row in range(registers[Register.ROWS]):
+            parcel = parcels[ParcelColumn.ID, row]
+            if parcel != 0:
+                add_outcome(outcomes, registers, parcel, OutcomeKind.CLOSED, lost, NONE, cause, now)
+                forget_parcel(parcels, registers, row)
+        chute_state[ChuteStateColumn.RESERVED, :] = 0
+        chute_state[ChuteStateColumn.RESERVED_LENGTH, :] = 0
+        registers[Register.COMMAND_SEQ] = 0
+    registers[Register.BOOT_ID] = boot_id
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1])"
+)
+def take_event(
+    event: Rows,
+    parcels: Rows,
+    now: int,
+    registers: Rows,
+    line: Rows,
+    eyes: Rows,
+    scanners: Rows,
+    scales: Rows,
+    zones: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    outcomes: Rows,
+) -> None:
+    """Hand one event to its handler; count it when it names a sensor that does not exist."""
+    kind = event[EventColumn.KIND]
+    source = event[EventColumn.SOURCE]
+    if kind == EventKind.LINE_CHANGED:
+        return
+    known = sources(kind, eyes.shape[1], scales.shape[1], chutes.shape[1], zones.shape[1])
+    if source < 0 or source >= known:
+        registers[Register.MALFORMED_REPORTS] += 1
+    elif kind == EventKind.PARCEL_PASSED:
+        parcel_passed(
+            event, parcels, registers, line, eyes, scanners, scales, chutes, chute_state, outcomes
+        )
+    elif kind == EventKind.PARCEL_MEASURED:
+        parcel_measured(event, parcels, registers, line, scales, outcomes)
+    elif kind == EventKind.DIVERT_FIRED:
+        divert_fired(event, parcels, registers, outcomes)
+    elif kind == EventKind.DIVERT_REFUSED:
+        divert_refused(event, parcels, registers, chute_state, outcomes)
+    elif kind == EventKind.CHUTE_ENTERED:
+        chute_entered(event, parcels, registers, line, chutes, chute_state, commands, outcomes, now)
+    elif kind == EventKind.CHUTE_CHANGED:
+        set_bits(chute_state, registers, source, event[EventColumn.B])
+    elif kind == EventKind.CHUTE_EMPTIED:
+        chute_emptied(event, registers, chute_state)
+    elif kind == EventKind.ZONE_CLEARED:
+        zone_cleared(event, parcels, registers, line, zones, chute_state, commands, outcomes, now)
+
+
+@kernel("void(int64[:, ::1], int64[::1])")
+def find_next_due(parcels: Rows, registers: Rows) -> None:
+    """Write down when the first parcel is due."""
+    due = NEVER
+    for row in range(registers[Register.ROWS]):
+        if parcels[ParcelColumn.ID, row] != 0:
+            due = min(due, parcels[ParcelColumn.DUE, row])
+    registers[Register.NEXT_DUE] = due
+
+
+@kernel(
+    "void(int64[:, ::1], int64[:, ::1], int64, int64, int64, int64[:, ::1], int64[::1],"
+    " int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+    " int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1])"
+)
+def decide_frame(
+    events: Rows,
+    scans: Rows,
+    now: int,
+    boot_id: int,
+    line_state: int,
+    parcels: Rows,
+    registers: Rows,
+    line: Rows,
+    eyes: Rows,
+    scanners: Rows,
+    scales: Rows,
+    zones: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    outlets: Rows,
+    window_days: Rows,
+    rules: Rows,
+    rows: Rows,
+    near: Rows,
+    choices: Rows,
+    commands: Rows,
+    decisions: Rows,
+    candidates: Rows,
+    outcomes: Rows,
+) -> None:
+    """Take in one frame and write commands, decisions, candidates and outcomes.
+
+    Events come before scan results: a result is about a parcel that an eye has seen before.
+    `now` is the encoder count of the frame, the only notion of time there is.
+    """
+    registers[Register.COMMANDS] = 0
+    registers[Register.DECISIONS] = 0
+    registers[Register.CANDIDATES] = 0
+    registers[Register.OUTCOMES] = 0
+    registers[Register.LINE_STATE] = line_state
+    if registers[Register.BOOT_ID] != boot_id:
+        restart_plc(parcels, boot_id, now, registers, chute_state, outcomes)
+    for index in range(events.shape[0]):
+        take_event(
+            events[index], parcels, now, registers, line, eyes, scanners, scales, zones, chutes,
+            chute_state, commands, outcomes,
+        )  # fmt: skip
+    for index in range(scans.shape[0]):
+        parcel_scanned(scans[index], parcels, registers, line, scanners, outcomes)
+    housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
+    find_next_due(parcels, registers)
+    assign(
+        parcels, now, registers, line, eyes, chutes, chute_state, cell_groups, group_starts,
+        group_chutes, overflow, outlets, window_days, rules, rows, near, choices, commands,
+        decisions, candidates, outcomes,
+    )  # fmt: skip

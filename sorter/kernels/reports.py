@@ -1,0 +1,224 @@
+"""Take in what the sensors report: photo-eyes, scales, scanners.
+
+The handlers change what is known and mark parcels for attention; the assignment at the end of the
+frame decides with everything the frame brought. ``DUE = 0`` asks housekeeping for a new due count.
+"""
+
+from __future__ import annotations
+
+from sorter.kernels.bits import AIM, FACTS, RECONSIDER
+from sorter.kernels.closing import divert_missed
+from sorter.kernels.divert import firing_distance
+from sorter.kernels.jit import kernel
+from sorter.kernels.rows import add_outcome
+from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel
+from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
+from sorter.model.columns import (
+    ChuteColumn,
+    ChuteStateColumn,
+    EventColumn,
+    EyeColumn,
+    LineField,
+    ScanColumn,
+    StationColumn,
+)
+from sorter.model.frames import Rows
+from sorter.model.tracking import ParcelColumn, ParcelState, Register
+
+FIRST_SCAN_FACT = int(ScanColumn.KNOWN)
+FIRST_PARCEL_FACT = int(ParcelColumn.KNOWN)
+FACT_COLUMNS = int(ScanColumn.DAYS_HELD) - FIRST_SCAN_FACT + 1
+
+AIM_PARTS = 8
+"""A command is corrected when it is off by more than this part of the engaged interval."""
+
+
+@kernel("void(int64[:, ::1], int64[::1], int64[:, ::1], int64, int64, int64, int64, int64, int64)")
+def open_and_close(
+    outcomes: Rows,
+    registers: Rows,
+    chute_state: Rows,
+    eye: int,
+    chute: int,
+    length: int,
+    final: int,
+    cause: int,
+    encoder: int,
+) -> None:
+    """Account for a parcel that cannot be tracked: it gets an id and its final disposition."""
+    parcel = registers[Register.NEXT_PARCEL_ID]
+    registers[Register.NEXT_PARCEL_ID] += 1
+    opened = cause if cause == Cause.TRACKING_LOST else NONE
+    add_outcome(outcomes, registers, parcel, OutcomeKind.OPENED, eye, chute, opened, encoder)
+    add_outcome(outcomes, registers, parcel, OutcomeKind.CLOSED, final, chute, cause, encoder)
+    if chute != NONE:
+        chute_state[ChuteStateColumn.PARCELS, chute] += 1
+        chute_state[ChuteStateColumn.LENGTH, chute] += length
+
+
+@kernel(
+    "void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64, int64)"
+)
+def sighted(
+    parcels: Rows,
+    row: int,
+    registers: Rows,
+    line: Rows,
+    eyes: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    outcomes: Rows,
+    eye: int,
+    encoder: int,
+) -> None:
+    """Correct the position of a parcel that an eye has seen, and what follows from it."""
+    loop = line[LineField.LOOP_COUNTS]
+    parcel = parcels[ParcelColumn.ID, row]
+    position = eyes[EyeColumn.POSITION, eye]
+    round_travel = parcels[ParcelColumn.ROUND, row]
+    travel = position + round_travel
+    if loop > 0:
+        here = encoder - parcels[ParcelColumn.ANCHOR, row]
+        while travel - here > loop // 2:
+            travel -= loop
+        while here - travel > loop // 2:
+            travel += loop
+    add_outcome(outcomes, registers, parcel, OutcomeKind.SEEN, eye, NONE, NONE, encoder)
+    while parcels[ParcelColumn.EYE, row] != NONE:
+        expected = parcels[ParcelColumn.EYE, row]
+        there = eyes[EyeColumn.POSITION, expected] + parcels[ParcelColumn.ROUND, row]
+        if there > travel:
+            break
+        if there < travel:
+            add_outcome(
+                outcomes, registers, parcel, OutcomeKind.EYE_MISSED, expected, NONE, NONE, encoder
+            )
+        next_eye(parcels, row, eyes, loop)
+    parcels[ParcelColumn.ANCHOR, row] = encoder - travel
+    parcels[ParcelColumn.SEEN_TRAVEL, row] = travel
+    parcels[ParcelColumn.MISSED_EYES, row] = 0
+    parcels[ParcelColumn.DUE, row] = 0
+    state = parcels[ParcelColumn.STATE, row]
+    if state != ParcelState.COMMANDED and state != ParcelState.FIRED:  # noqa: PLR1714
+        return
+    if travel > parcels[ParcelColumn.CHUTE_TRAVEL, row]:
+        divert_missed(parcels, row, registers, chute_state, outcomes, encoder)
+    elif state == ParcelState.COMMANDED:
+        chute = parcels[ParcelColumn.CHUTE, row]
+        fire = encoder - travel + parcels[ParcelColumn.CHUTE_TRAVEL, row]
+        off = abs(fire - firing_distance(chutes, chute) - parcels[ParcelColumn.FIRE, row])
+        if off * AIM_PARTS > chutes[ChuteColumn.HOLD, chute]:
+            parcels[ParcelColumn.ATTENTION, row] |= AIM
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
+)
+def parcel_passed(
+    event: Rows,
+    parcels: Rows,
+    registers: Rows,
+    line: Rows,
+    eyes: Rows,
+    scanners: Rows,
+    scales: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    outcomes: Rows,
+) -> None:
+    """Take in an edge: of the expected parcel, of a new one, or of one that nobody expects."""
+    eye = event[EventColumn.SOURCE]
+    encoder = event[EventColumn.ENCODER]
+    length = event[EventColumn.A]
+    position = eyes[EyeColumn.POSITION, eye]
+    row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, length)
+    if row != NONE:
+        sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
+        return
+    row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
+    if row == NONE:
+        final = FinalDisposition.LOST
+        full = Cause.TRACKING_FULL
+        open_and_close(outcomes, registers, chute_state, eye, NONE, length, final, full, encoder)
+        return
+    cause = NONE
+    if eyes[EyeColumn.INDUCTS, eye] == 0:
+        cause = Cause.TRACKING_LOST
+        parcels[ParcelColumn.UNEXPECTED, row] = 1
+        parcels[ParcelColumn.ATTENTION, row] = RECONSIDER
+    parcels[ParcelColumn.DUE, row] = 0
+    parcel = parcels[ParcelColumn.ID, row]
+    add_outcome(outcomes, registers, parcel, OutcomeKind.OPENED, eye, NONE, cause, encoder)
+
+
+@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
+def parcel_measured(
+    event: Rows, parcels: Rows, registers: Rows, line: Rows, scales: Rows, outcomes: Rows
+) -> None:
+    """Take in what a scale measured."""
+    position = scales[StationColumn.POSITION, event[EventColumn.SOURCE]]
+    encoder = event[EventColumn.ENCODER]
+    row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, NONE)
+    if row == NONE:
+        registers[Register.STRAY_MEASUREMENTS] += 1
+        return
+    weight_g = event[EventColumn.B] * 10
+    parcels[ParcelColumn.WIDTH_MM, row] = event[EventColumn.A] >> 16
+    parcels[ParcelColumn.HEIGHT_MM, row] = event[EventColumn.A] & 0xFFFF
+    parcels[ParcelColumn.WEIGHT_G, row] = weight_g
+    parcels[ParcelColumn.SCALE_TRAVEL, row] = NONE
+    parcels[ParcelColumn.ATTENTION, row] |= FACTS
+    parcels[ParcelColumn.DUE, row] = 0
+    parcel = parcels[ParcelColumn.ID, row]
+    add_outcome(outcomes, registers, parcel, OutcomeKind.MEASURED, weight_g, NONE, NONE, encoder)
+
+
+@kernel("int64(int64[::1], int64[:, ::1], int64)")
+def merge_scan(scan: Rows, parcels: Rows, row: int) -> int:
+    """Join a scan result to a parcel; return the verdict it amounts to.
+
+    A read replaces a no-read, the same identity again changes nothing, another identity is a
+    conflict for good.
+    """
+    verdict = int(scan[ScanColumn.VERDICT])
+    before = parcels[ParcelColumn.VERDICT, row]
+    if verdict == ScanVerdict.NO_READ:
+        if before == NONE:
+            parcels[ParcelColumn.VERDICT, row] = verdict
+        return verdict
+    if before == ScanVerdict.READ and verdict == ScanVerdict.READ:
+        if scan[ScanColumn.IDENTITY] == parcels[ParcelColumn.IDENTITY, row]:
+            return verdict
+        verdict = ScanVerdict.CONFLICT
+    if before == ScanVerdict.CONFLICT:
+        return verdict
+    parcels[ParcelColumn.VERDICT, row] = verdict
+    if verdict == ScanVerdict.READ:
+        parcels[ParcelColumn.IDENTITY, row] = scan[ScanColumn.IDENTITY]
+        for offset in range(FACT_COLUMNS):
+            parcels[FIRST_PARCEL_FACT + offset, row] = scan[FIRST_SCAN_FACT + offset]
+    return verdict
+
+
+@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
+def parcel_scanned(
+    scan: Rows, parcels: Rows, registers: Rows, line: Rows, scanners: Rows, outcomes: Rows
+) -> None:
+    """Take in a scanner result, possibly without a code."""
+    scanner = scan[ScanColumn.SCANNER]
+    if scanner < 0 or scanner >= scanners.shape[1]:
+        registers[Register.MALFORMED_REPORTS] += 1
+        return
+    encoder = scan[ScanColumn.ENCODER]
+    position = scanners[StationColumn.POSITION, scanner]
+    row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, NONE)
+    if row == NONE:
+        registers[Register.STRAY_SCANS] += 1
+        return
+    verdict = merge_scan(scan, parcels, row)
+    parcels[ParcelColumn.ATTENTION, row] |= FACTS
+    parcels[ParcelColumn.DUE, row] = 0
+    parcel = parcels[ParcelColumn.ID, row]
+    add_outcome(outcomes, registers, parcel, OutcomeKind.SCANNED, verdict, NONE, NONE, encoder)

@@ -1,0 +1,367 @@
+"""Choose a chute: groups of the stream in order, then of its overflow streams.
+
+The plan is a compressed table from (grade, stream) to groups to chutes, so a decision costs what
+its own candidates cost, however many chutes the line has. Every candidate looked at gets a row
+with the verdict on it.
+"""
+
+from __future__ import annotations
+
+from sorter.kernels.bits import FULL, JAMMED, OPEN
+from sorter.kernels.divert import chute_travel, firing_distance, window_verdict
+from sorter.kernels.jit import kernel
+from sorter.model.codes import NONE, Cause, ChuteVerdict, DecisionReason
+from sorter.model.columns import (
+    CandidateColumn,
+    ChuteColumn,
+    ChuteStateColumn,
+    LineField,
+)
+from sorter.model.frames import Rows
+from sorter.model.tracking import NEVER, ChoiceColumn, ParcelColumn, Register
+
+CHOOSE_BALANCE = 1
+PARTS_PER_MILLION = 1_000_000
+
+
+@kernel("int64(int64[:, ::1], int64[:, ::1], int64, int64)")
+def has_room(chutes: Rows, chute_state: Rows, chute: int, length: int) -> int:
+    """Return 1 when one more parcel fits, counting those already on their way."""
+    if chute_state[ChuteStateColumn.BITS, chute] & FULL:
+        return 0
+    capacity = chutes[ChuteColumn.CAPACITY, chute]
+    inside = chute_state[ChuteStateColumn.PARCELS, chute]
+    if 0 < capacity <= inside + chute_state[ChuteStateColumn.RESERVED, chute]:
+        return 0
+    capacity = chutes[ChuteColumn.CAPACITY_LENGTH, chute]
+    inside = chute_state[ChuteStateColumn.LENGTH, chute]
+    reserved = chute_state[ChuteStateColumn.RESERVED_LENGTH, chute]
+    return 0 if 0 < capacity < inside + reserved + length else 1
+
+
+@kernel("int64(int64[:, ::1], int64[:, ::1], int64)")
+def fill_ppm(chutes: Rows, chute_state: Rows, chute: int) -> int:
+    """Return how full a chute is, parcels on their way included, in millionths."""
+    fill = 0
+    capacity = chutes[ChuteColumn.CAPACITY, chute]
+    if capacity > 0:
+        load = chute_state[ChuteStateColumn.PARCELS, chute]
+        load += chute_state[ChuteStateColumn.RESERVED, chute]
+        fill = load * PARTS_PER_MILLION // capacity
+    capacity = chutes[ChuteColumn.CAPACITY_LENGTH, chute]
+    if capacity > 0:
+        load = chute_state[ChuteStateColumn.LENGTH, chute]
+        load += chute_state[ChuteStateColumn.RESERVED_LENGTH, chute]
+        fill = max(fill, load * PARTS_PER_MILLION // capacity)
+    return fill
+
+
+@kernel("int64(int64[:, ::1], int64, int64[:, ::1], int64)")
+def fit_verdict(parcels: Rows, row: int, chutes: Rows, chute: int) -> int:
+    """Return CHOSEN when the parcel fits the chute, else OVER_SIZE or OVER_WEIGHT."""
+    if (
+        parcels[ParcelColumn.LENGTH, row] > chutes[ChuteColumn.MAX_LENGTH, chute]
+        or parcels[ParcelColumn.WIDTH_MM, row] > chutes[ChuteColumn.MAX_WIDTH_MM, chute]
+        or parcels[ParcelColumn.HEIGHT_MM, row] > chutes[ChuteColumn.MAX_HEIGHT_MM, chute]
+    ):
+        return ChuteVerdict.OVER_SIZE
+    if parcels[ParcelColumn.WEIGHT_G, row] > chutes[ChuteColumn.MAX_WEIGHT_G, chute]:
+        return ChuteVerdict.OVER_WEIGHT
+    return ChuteVerdict.CHOSEN
+
+
+@kernel(
+    "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64,"
+    " int64, int64[::1])"
+)
+def chute_verdict(
+    parcels: Rows,
+    row: int,
+    now: int,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    chute: int,
+    any_size: int,
+    near: Rows,
+) -> int:
+    """Return CHOSEN when this chute is possible for the parcel now, else the first obstacle.
+
+    `any_size` = 1 leaves out the chute's size and weight limits: the outlets for parcels that are
+    too big or too heavy, and the last resort, take everything.
+    """
+    if parcels[ParcelColumn.EXCLUDED, row] == chute:
+        return ChuteVerdict.EXCLUDED
+    if any_size == 0:
+        verdict = fit_verdict(parcels, row, chutes, chute)
+        if verdict != ChuteVerdict.CHOSEN:
+            return verdict
+    bits = chute_state[ChuteStateColumn.BITS, chute]
+    if bits & OPEN == 0:
+        return ChuteVerdict.CLOSED
+    if bits & JAMMED:
+        return ChuteVerdict.JAMMED
+    if has_room(chutes, chute_state, chute, parcels[ParcelColumn.LENGTH, row]) == 0:
+        return ChuteVerdict.FULL
+    travel = chute_travel(parcels, row, line, chutes, chute, now)
+    if travel == NEVER:
+        return ChuteVerdict.UNREACHABLE
+    if chutes[ChuteColumn.LINE_END, chute] == 1:
+        return ChuteVerdict.CHOSEN
+    fire = parcels[ParcelColumn.ANCHOR, row] + travel - firing_distance(chutes, chute)
+    return window_verdict(parcels, chutes, chute, fire, near)
+
+
+@kernel("void(int64[:, ::1], int64[::1], int64, int64, int64)")
+def add_candidate(
+    candidates: Rows, registers: Rows, decision: int, chute: int, verdict: int
+) -> None:
+    """Append one candidate with its verdict; count it as dropped when the buffer is full."""
+    place = registers[Register.CANDIDATES]
+    if place >= candidates.shape[0]:
+        registers[Register.DROPPED_OUTPUTS] += 1
+        return
+    candidates[place, CandidateColumn.DECISION] = decision
+    candidates[place, CandidateColumn.CHUTE] = chute
+    candidates[place, CandidateColumn.VERDICT] = verdict
+    registers[Register.CANDIDATES] = place + 1
+
+
+@kernel(
+    "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
+    " int64, int64, int64[::1], int64, int64[:, ::1], int64[::1])"
+)
+def best_in_group(
+    parcels: Rows,
+    row: int,
+    now: int,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    group_chutes: Rows,
+    start: int,
+    end: int,
+    near: Rows,
+    decision: int,
+    candidates: Rows,
+    registers: Rows,
+) -> int:
+    """Return the chute of one group that takes the parcel, or -1.
+
+    ``first_fit`` takes the first possible one as listed. ``balance`` takes the emptiest, among
+    equals the nearest downstream.
+    """
+    best = NONE
+    best_place = 0
+    best_fill = 0
+    best_travel = 0
+    balance = line[LineField.CHOOSE] == CHOOSE_BALANCE
+    for index in range(start, end):
+        chute = group_chutes[index]
+        verdict = chute_verdict(parcels, row, now, line, chutes, chute_state, chute, 0, near)
+        place = registers[Register.CANDIDATES]
+        if verdict == ChuteVerdict.CHOSEN:
+            better = best == NONE
+            if balance:
+                fill = fill_ppm(chutes, chute_state, chute)
+                travel = chute_travel(parcels, row, line, chutes, chute, now)
+                better = better or fill < best_fill or (fill == best_fill and travel < best_travel)
+                if better:
+                    best_fill = fill
+                    best_travel = travel
+            if not better:
+                verdict = ChuteVerdict.NOT_BEST
+            else:
+                if best != NONE and best_place < candidates.shape[0]:
+                    candidates[best_place, CandidateColumn.VERDICT] = ChuteVerdict.NOT_BEST
+                best = chute
+                best_place = place
+        add_candidate(candidates, registers, decision, chute, verdict)
+    return best
+
+
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1])")
+def outlet_of(parcels: Rows, row: int, line: Rows, outlets: Rows) -> int:
+    """Return the only chute for an exception or after the last lap, -1 for a planned parcel."""
+    loop = line[LineField.LOOP_COUNTS]
+    if loop > 0 and parcels[ParcelColumn.LAP, row] >= line[LineField.MAX_LAPS]:
+        return int(outlets[Cause.NO_CHUTE])
+    cause = parcels[ParcelColumn.CAUSE, row]
+    return NONE if cause == NONE else outlets[cause]
+
+
+@kernel(
+    "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
+    " int64, int64[::1], int64, int64[::1], int64[:, ::1], int64[::1])"
+)
+def route_to_outlet(
+    parcels: Rows,
+    row: int,
+    now: int,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    outlets: Rows,
+    outlet: int,
+    near: Rows,
+    decision: int,
+    choice: Rows,
+    candidates: Rows,
+    registers: Rows,
+) -> int:
+    """Try the one outlet of an exception; return it, or -1."""
+    cause = parcels[ParcelColumn.CAUSE, row]
+    last_resort = outlet == outlets[Cause.NO_CHUTE]
+    too_big = cause == Cause.OVER_SIZE or cause == Cause.OVER_WEIGHT  # noqa: PLR1714
+    any_size = 1 if last_resort or too_big else 0
+    verdict = chute_verdict(parcels, row, now, line, chutes, chute_state, outlet, any_size, near)
+    add_candidate(candidates, registers, decision, outlet, verdict)
+    choice[ChoiceColumn.SERVED_STREAM] = NONE
+    choice[ChoiceColumn.REASON] = DecisionReason.EXCEPTION
+    exhausted = parcels[ParcelColumn.LAP, row] >= line[LineField.MAX_LAPS]
+    if exhausted and line[LineField.LOOP_COUNTS] > 0:
+        choice[ChoiceColumn.REASON] = DecisionReason.LAPS_EXHAUSTED
+    return outlet if verdict == ChuteVerdict.CHOSEN else NONE
+
+
+@kernel(
+    "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
+    " int64[::1], int64[::1], int64[::1], int64[::1], int64, int64[::1], int64[:, ::1],"
+    " int64[::1])"
+)
+def route_by_plan(
+    parcels: Rows,
+    row: int,
+    now: int,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    near: Rows,
+    decision: int,
+    choice: Rows,
+    candidates: Rows,
+    registers: Rows,
+) -> int:
+    """Try the groups of the parcel's stream, then of the overflow streams; return a chute or -1."""
+    streams = overflow.shape[0]
+    served = parcels[ParcelColumn.STREAM, row]
+    choice[ChoiceColumn.REASON] = DecisionReason.PLAN
+    for _ in range(streams):
+        if served == NONE:
+            break
+        choice[ChoiceColumn.SERVED_STREAM] = served
+        cell = parcels[ParcelColumn.GRADE, row] * streams + served
+        for group in range(cell_groups[cell], cell_groups[cell + 1]):
+            chosen = best_in_group(
+                parcels,
+                row,
+                now,
+                line,
+                chutes,
+                chute_state,
+                group_chutes,
+                group_starts[group],
+                group_starts[group + 1],
+                near,
+                decision,
+                candidates,
+                registers,
+            )
+            if chosen != NONE:
+                return chosen
+        served = overflow[served]
+        choice[ChoiceColumn.REASON] = DecisionReason.OVERFLOW
+    return NONE
+
+
+@kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64, int64[::1])")
+def write_choice(
+    parcels: Rows, row: int, now: int, line: Rows, chutes: Rows, chosen: int, choice: Rows
+) -> None:
+    """Write down when to fire for the chosen chute, or that there is none."""
+    choice[ChoiceColumn.CHUTE] = chosen
+    choice[ChoiceColumn.FIRE] = NONE
+    choice[ChoiceColumn.COMMIT] = NONE
+    choice[ChoiceColumn.TRAVEL] = NONE
+    if chosen == NONE:
+        choice[ChoiceColumn.SERVED_STREAM] = NONE
+        choice[ChoiceColumn.REASON] = DecisionReason.NOTHING_FREE
+        return
+    travel = chute_travel(parcels, row, line, chutes, chosen, now)
+    arrival = parcels[ParcelColumn.ANCHOR, row] + travel
+    choice[ChoiceColumn.TRAVEL] = travel
+    if chutes[ChuteColumn.LINE_END, chosen] == 1:
+        choice[ChoiceColumn.FIRE] = arrival
+        choice[ChoiceColumn.COMMIT] = arrival
+        return
+    fire = arrival - firing_distance(chutes, chosen)
+    choice[ChoiceColumn.FIRE] = fire
+    choice[ChoiceColumn.COMMIT] = fire - line[LineField.IO_ALLOWANCE]
+
+
+@kernel(
+    "void(int64[:, ::1], int64[::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64,"
+    " int64[:, ::1], int64[:, ::1], int64[::1])"
+)
+def route(
+    parcels: Rows,
+    rows: Rows,
+    count: int,
+    now: int,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    outlets: Rows,
+    near: Rows,
+    first_decision: int,
+    choices: Rows,
+    candidates: Rows,
+    registers: Rows,
+) -> None:
+    """Route the parcels in table rows ``rows[:count]``, each as if it were alone.
+
+    Parameters
+    ----------
+    parcels : int64[len(ParcelColumn), capacity]
+        Read only: reserving is the caller's business.
+    rows : int64[...]
+    count, now : int
+    line, chutes, chute_state, cell_groups, group_starts, group_chutes, overflow
+        As in :class:`~sorter.model.layout.LineLayout` and :class:`~sorter.model.plan.SortPlan`.
+    outlets : int64[len(Cause)]
+        Chute of each exception cause; the fallback for causes without one.
+    near : int64[count, NEAR_WIDTH]
+        Neighbours, see :func:`~sorter.kernels.divert.find_neighbours`.
+    first_decision : int
+        Number written into the first parcel's candidate rows.
+    choices : int64[count, len(ChoiceColumn)]
+    candidates, registers
+        Output rows and their number.
+    """
+    for index in range(count):
+        row = rows[index]
+        choice = choices[index]
+        decision = first_decision + index
+        choice[ChoiceColumn.FIRST_CANDIDATE] = registers[Register.CANDIDATES]
+        outlet = outlet_of(parcels, row, line, outlets)
+        if outlet == NONE:
+            chosen = route_by_plan(
+                parcels, row, now, line, chutes, chute_state, cell_groups, group_starts,
+                group_chutes, overflow, near[index], decision, choice, candidates, registers,
+            )  # fmt: skip
+        else:
+            chosen = route_to_outlet(
+                parcels, row, now, line, chutes, chute_state, outlets, outlet, near[index],
+                decision, choice, candidates, registers,
+            )  # fmt: skip
+        write_choice(parcels, row, now, line, chutes, chosen, choice)
+        choice[ChoiceColumn.END_CANDIDATE] = registers[Register.CANDIDATES]
