@@ -1,0 +1,50 @@
+"""The parcels of a rehearsal: return records for the controller, a feed for the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sorter.host.generate import feed_row, generate_returns, write_feed
+from sorter.host.registry import Registry
+from sorter.host.returns_file import feed_from_registry, import_online_retail
+
+
+def prepare_parcels(
+    work_dir: Path, parcels: int, rate_parcels_per_h: float, seed: int, returns_file: Path | None
+) -> tuple[Path, Path, int, list[str]]:
+    """Fill a fresh registry and write the simulator's feed.
+
+    Parameters
+    ----------
+    work_dir : Path
+        Gets ``returns.sqlite`` and ``feed.csv``.
+    parcels : int
+        How many to put on the line; fewer when the file has fewer.
+    rate_parcels_per_h : float
+        Mean rate to which recorded times are compressed.
+    seed : int
+    returns_file : Path or None
+        Real return lines; generated ones when None.
+
+    Returns
+    -------
+    feed, registry : Path
+    count : int
+        Parcels in the feed.
+    notes : list of str
+        What people must know about the data, e.g. what was drawn.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    feed_path, registry_path = work_dir / "feed.csv", work_dir / "returns.sqlite"
+    for suffix in ("", "-wal", "-shm"):
+        registry_path.with_name(registry_path.name + suffix).unlink(missing_ok=True)
+    with Registry.create(registry_path) as registry:
+        if returns_file is None:
+            returns = list(generate_returns(parcels, seed))
+            registry.import_many(item.announced for item in returns if item.registered)
+            count = write_feed(feed_path, (feed_row(item) for item in returns))
+            return feed_path, registry_path, count, []
+        report = import_online_retail(returns_file, registry, seed)
+        rows = feed_from_registry(registry, seed, parcels, rate_parcels_per_h)
+        count = write_feed(feed_path, rows)
+        return feed_path, registry_path, count, report.notes()
