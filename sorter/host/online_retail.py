@@ -164,7 +164,7 @@ def import_online_retail(
     lines = ReturnLines(Path(path), _NEEDED, report, progress)
     count = registry.import_many(_parsed(lines, report, seed))
     report.inserted, report.updated = count.inserted, count.updated
-    report.notes = _notes(report, seed)
+    report.remarks = _notes(report, seed)
     return report
 
 

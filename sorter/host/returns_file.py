@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sorter.errors import ReturnsFileError
+from sorter.host.feed import feed_from_registry
 from sorter.host.generate import escape_label, unescape_label
 from sorter.host.online_retail import import_online_retail
 from sorter.host.registry import AnnouncedReturn, Registry
@@ -45,7 +46,7 @@ from sorter.host.returns_lines import (
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
-__all__ = ["COLUMNS", "import_csv", "import_online_retail", "write_csv"]
+__all__ = ["COLUMNS", "feed_from_registry", "import_csv", "import_online_retail", "write_csv"]
 
 NEEDED: Final = (
     "label",

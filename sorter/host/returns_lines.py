@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,10 +56,20 @@ class ImportReport:
     updated: int = 0
     blank: int = 0
     rejected: list[Rejected] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What was assumed, capped or drawn, in words for people."""
+    remarks: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """Further counts, by name."""
+
+    def notes(self) -> list[str]:
+        """Return what was assumed, capped or drawn, in words for people."""
+        return list(self.remarks)
+
+    def causes(self) -> dict[str, int]:
+        """Return how many lines were rejected for each cause, quoted content left out."""
+        causes = Counter(
+            re.sub(r"'[^']*'|\"[^\"]*\"|[0-9]+", "...", one.cause) for one in self.rejected
+        )
+        return dict(causes.most_common())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,238 @@
+"""``sorter returns``: import, generate and show return records."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sorter.host.barcode import read_payload
+from sorter.host.generate import escape_label, generate_returns, unescape_label
+from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.host.returns_file import import_csv, import_online_retail, write_csv
+from sorter.host.returns_lines import ImportReport
+
+DEFAULT_REGISTRY = Path("var/returns.sqlite")
+PROGRESS_AFTER_S = 2.0
+REJECTS_SHOWN = 20
+
+RegistryOption = Annotated[
+    Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
+
+class FileFormat(StrEnum):
+    """Known formats of return files."""
+
+    CSV = "csv"
+    ONLINE_RETAIL = "online-retail"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to `app`."""
+    group = typer.Typer(help="Import, generate and show return records.", no_args_is_help=True)
+    group.command("import")(import_file)
+    group.command("generate")(generate)
+    group.command("show")(show)
+    app.add_typer(group, name="returns")
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Return file.")],
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Own CSV format, or UCI Online Retail.")
+    ] = FileFormat.CSV,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="For what online-retail does not hold.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a return file into the registry; every line is accounted for.
+
+    Exit code 0: all lines accepted, 1: some lines rejected (each with line number and cause; the
+    others are imported), 2: the file or the registry cannot be used, nothing is imported.
+    """
+    with Registry.create(registry) as opened, _progress(f"importing {file.name}") as advance:
+        if file_format is FileFormat.CSV:
+            report = import_csv(file, opened, advance)
+        else:
+            report = import_online_retail(file, opened, seed, advance)
+        total = opened.count()
+    if as_json:
+        typer.echo(json.dumps(_report_json(report, registry, total)))
+    else:
+        _print_report(report, registry, total)
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+def generate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file to write.")],
+    count: Annotated[int, typer.Option("--count", min=0, max=90_000_000, help="Lines.")] = 500,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same file.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write generated returns in the project's own CSV format.
+
+    Exit code 0: written, 2: the file cannot be written.
+    """
+    with _progress(f"generating {file.name}") as advance:
+
+        def announced() -> Iterator[AnnouncedReturn]:
+            for index, generated in enumerate(generate_returns(count, seed, 0.0)):
+                if index % 256 == 0:
+                    advance(index, count)
+                yield generated.announced
+
+        written = write_csv(file, announced())
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "lines": written, "seed": seed}))
+    else:
+        typer.echo(f"{file}: {written:,} generated returns, seed {seed}")
+
+
+def show(
+    label: Annotated[
+        str, typer.Argument(metavar="LABEL", help="Label or identity; may hold \\x1d escapes.")
+    ],
+    registry: RegistryOption = DEFAULT_REGISTRY,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the return record of a label.
+
+    Exit code 0: found, 1: the registry has no such return, 2: no registry.
+    """
+    text = unescape_label(label)
+    with Registry.open(registry) as opened:
+        found = find(opened, text)
+    if as_json:
+        typer.echo(json.dumps(None if found is None else announced_json(found)))
+    elif found is None:
+        typer.echo(f"{registry}: no return with the label {escape_label(text)}")
+    else:
+        for name, value in announced_json(found).items():
+            typer.echo(f"{name:<13} {value}")
+    if found is None:
+        raise typer.Exit(1)
+
+
+def find(registry: Registry, text: str) -> AnnouncedReturn | None:
+    """Return the record of a label, as printed or in another notation of the same identity."""
+    found = registry.lookup(text)
+    if found is None:
+        reading = read_payload(text.encode("utf-8", "surrogatepass"))
+        for key in (reading.text, reading.identity):
+            if found is None and key:
+                found = registry.lookup(key)
+    return found
+
+
+def announced_json(announced: AnnouncedReturn) -> dict[str, Any]:
+    """Return a record as JSON values: codes by name, unknown values as null."""
+    record = announced.record
+    return {
+        "label": escape_label(record.label),
+        "identity": record.identity,
+        "grade": record.grade.name,
+        "category": record.category,
+        "reason": record.reason.name.lower(),
+        "hazmat": record.hazmat,
+        "value_cents": record.value_cents,
+        "country": record.country,
+        "days_held": record.days_held if record.days_held >= 0 else None,
+        "units": announced.units,
+        "length_mm": announced.length_mm or None,
+        "width_mm": announced.width_mm or None,
+        "height_mm": announced.height_mm or None,
+        "weight_g": announced.weight_g or None,
+        "announced_at": announced.announced_at or None,
+    }
+
+
+def _report_json(report: ImportReport, registry: Path, total: int) -> dict[str, Any]:
+    return {
+        "file": report.file,
+        "format": report.format,
+        "registry": str(registry),
+        "lines": report.lines,
+        "accepted": report.accepted,
+        "inserted": report.inserted,
+        "updated": report.updated,
+        "blank": report.blank,
+        "rejected": [asdict(one) for one in report.rejected],
+        "rejected_by_cause": report.causes(),
+        "counts": report.counts,
+        "notes": report.notes(),
+        "records_in_registry": total,
+    }
+
+
+def _print_report(report: ImportReport, registry: Path, total: int) -> None:
+    for one in report.rejected[:REJECTS_SHOWN]:
+        typer.echo(f"{report.file}:{one.line}: rejected: {one.cause}")
+    more = len(report.rejected) - REJECTS_SHOWN
+    if more > 0:
+        typer.echo(f"... and {more:,} more rejected lines (all of them with --json); by cause:")
+        for cause, lines in report.causes().items():
+            typer.echo(f"  {lines:>7,} {cause}")
+    for note in report.notes():
+        typer.echo(f"note: {note}")
+    blank = f", {report.blank:,} blank" if report.blank else ""
+    typer.echo(
+        f"{report.file}: {report.lines:,} lines: {report.accepted:,} accepted"
+        f" ({report.inserted:,} new, {report.updated:,} updated),"
+        f" {len(report.rejected):,} rejected{blank}; {registry} holds {total:,} returns"
+    )
+
+
+class _LateBar:
+    """A progress bar that appears only when the work takes long; none outside a terminal."""
+
+    def __init__(self, title: str) -> None:
+        console = Console(stderr=True)
+        self._shown = False
+        self._usable = console.is_terminal
+        self._started_s = time.perf_counter()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self._usable:
+            return
+        if not self._shown and time.perf_counter() - self._started_s > PROGRESS_AFTER_S:
+            self._shown = True
+            self._bar.start()
+        if self._shown:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._shown:
+            self._bar.stop()
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[_LateBar]:
+    bar = _LateBar(title)
+    try:
+        yield bar
+    finally:
+        bar.close()
