@@ -13,6 +13,8 @@ give the same returns.
 from __future__ import annotations
 
 import csv
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +75,11 @@ CATEGORIES: Final = (
     CategoryShape("other", 0.03, (180, 450), (120, 350), (40, 250), 1000, 3000),
 )
 _BY_CATEGORY: Final = {shape.name: shape for shape in CATEGORIES}
+
+_ESCAPE: Final = re.compile(
+    r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[nrt0\\])", re.ASCII
+)
+_SHORT_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
 
 Integers = NDArray[np.int64]
 
@@ -285,13 +292,16 @@ def escape_label(label: str) -> str:
 
 
 def unescape_label(text: str) -> str:
-    r"""Return the label that :func:`escape_label` wrote; text that is no valid escape stays."""
-    if "\\" not in text:
-        return text
-    try:
-        return text.encode("ascii", "backslashreplace").decode("unicode_escape")
-    except UnicodeDecodeError:
-        return text
+    r"""Return the label that :func:`escape_label` wrote; what is no known escape stays as it is."""
+    return _ESCAPE.sub(_unescape_one, text) if "\\" in text else text
+
+
+def _unescape_one(found: re.Match[str]) -> str:
+    body = found.group(1)
+    if body in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[body]
+    code = int(body[1:], 16)
+    return chr(code) if code <= sys.maxunicode else found.group(0)
 
 
 def write_feed(path: Path | str, rows: Iterable[FeedRow]) -> int:
