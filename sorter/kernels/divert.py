@@ -17,13 +17,13 @@ from sorter.model.frames import Rows
 from sorter.model.tracking import NEAR_WIDTH, NEVER, ParcelColumn, ParcelState
 
 
-@kernel("int64(int64[:, ::1], int64)")
+@kernel("int64(int64[:, ::1], int64)", inline=True)
 def firing_distance(chutes: Rows, chute: int) -> int:
     """Return how many counts before the arrival at the chute the diverter must be fired."""
     return int(chutes[ChuteColumn.ACTUATION, chute] + chutes[ChuteColumn.HOLD, chute] // 2)
 
 
-@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64, int64)")
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64, int64)", inline=True)
 def chute_travel(parcels: Rows, row: int, line: Rows, chutes: Rows, chute: int, now: int) -> int:
     """Return the travel of `chute` in the first pass whose commit point is not behind, or NEVER.
 
@@ -65,7 +65,7 @@ def find_neighbours(parcels: Rows, rows: int, row: int, loop: int, reach: int, n
             near[0] += 1
 
 
-@kernel("int64(int64[:, ::1], int64[:, ::1], int64, int64, int64[::1])")
+@kernel("int64(int64[:, ::1], int64[:, ::1], int64, int64, int64[::1])", inline=True)
 def window_verdict(parcels: Rows, chutes: Rows, chute: int, fire: int, near: Rows) -> int:
     """Return CHOSEN when `chute` can be fired at `fire`, else RATE_LIMITED or WINDOW_TAKEN."""
     hold = chutes[ChuteColumn.HOLD, chute]

@@ -61,7 +61,7 @@ def _user() -> str:
 _CACHE_DIRECTORY = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
 
-def kernel(signature: str) -> Callable[[Kernel], Kernel]:
+def kernel(signature: str, *, inline: bool = False) -> Callable[[Kernel], Kernel]:
     """Compile the decorated function for exactly this signature.
 
     Parameters
@@ -69,13 +69,19 @@ def kernel(signature: str) -> Callable[[Kernel], Kernel]:
     signature : str
         Numba signature, e.g. ``"int64(int64[:, ::1], int64)"``. Explicit, because compiling on
         the first odd type would stop the line for 100 ms.
+    inline : bool
+        Compile it into every caller: for small helpers in loops, where passing arrays costs more
+        than the work.
 
     Returns
     -------
     Callable
         The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
     """
-    decorator = numba.njit(signature, cache=True, error_model="numpy")
+    # Kernels allocate nothing, so they need no reference counts: counting took most of the time.
+    decorator = numba.njit(
+        signature, cache=True, error_model="numpy", forceinline=inline, _nrt=False
+    )
 
     def compiled(function: Kernel) -> Kernel:
         # Numba reads the setting when it decorates. Others keep their kernels elsewhere.

@@ -24,7 +24,7 @@ CHOOSE_BALANCE = 1
 PARTS_PER_MILLION = 1_000_000
 
 
-@kernel("int64(int64[:, ::1], int64[:, ::1], int64, int64)")
+@kernel("int64(int64[:, ::1], int64[:, ::1], int64, int64)", inline=True)
 def has_room(chutes: Rows, chute_state: Rows, chute: int, length: int) -> int:
     """Return 1 when one more parcel fits, counting those already on their way."""
     if chute_state[ChuteStateColumn.BITS, chute] & FULL:
@@ -39,7 +39,7 @@ def has_room(chutes: Rows, chute_state: Rows, chute: int, length: int) -> int:
     return 0 if 0 < capacity < inside + reserved + length else 1
 
 
-@kernel("int64(int64[:, ::1], int64[:, ::1], int64)")
+@kernel("int64(int64[:, ::1], int64[:, ::1], int64)", inline=True)
 def fill_ppm(chutes: Rows, chute_state: Rows, chute: int) -> int:
     """Return how full a chute is, parcels on their way included, in millionths."""
     fill = 0
@@ -56,7 +56,7 @@ def fill_ppm(chutes: Rows, chute_state: Rows, chute: int) -> int:
     return fill
 
 
-@kernel("int64(int64[:, ::1], int64, int64[:, ::1], int64)")
+@kernel("int64(int64[:, ::1], int64, int64[:, ::1], int64)", inline=True)
 def fit_verdict(parcels: Rows, row: int, chutes: Rows, chute: int) -> int:
     """Return CHOSEN when the parcel fits the chute, else OVER_SIZE or OVER_WEIGHT."""
     if (
@@ -72,7 +72,8 @@ def fit_verdict(parcels: Rows, row: int, chutes: Rows, chute: int) -> int:
 
 @kernel(
     "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64,"
-    " int64, int64[::1])"
+    " int64, int64[::1])",
+    inline=True,
 )
 def chute_verdict(
     parcels: Rows,
@@ -112,7 +113,7 @@ def chute_verdict(
     return window_verdict(parcels, chutes, chute, fire, near)
 
 
-@kernel("void(int64[:, ::1], int64[::1], int64, int64, int64)")
+@kernel("void(int64[:, ::1], int64[::1], int64, int64, int64)", inline=True)
 def add_candidate(
     candidates: Rows, registers: Rows, decision: int, chute: int, verdict: int
 ) -> None:
@@ -129,7 +130,8 @@ def add_candidate(
 
 @kernel(
     "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
-    " int64, int64, int64[::1], int64, int64[:, ::1], int64[::1])"
+    " int64, int64, int64[::1], int64, int64[:, ::1], int64[::1])",
+    inline=True,
 )
 def best_in_group(
     parcels: Rows,
@@ -180,7 +182,7 @@ def best_in_group(
     return best
 
 
-@kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1])")
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1])", inline=True)
 def outlet_of(parcels: Rows, row: int, line: Rows, outlets: Rows) -> int:
     """Return the only chute for an exception or after the last lap, -1 for a planned parcel."""
     loop = line[LineField.LOOP_COUNTS]
@@ -278,7 +280,9 @@ def route_by_plan(
     return NONE
 
 
-@kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64, int64[::1])")
+@kernel(
+    "void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64, int64[::1])", inline=True
+)
 def write_choice(
     parcels: Rows, row: int, now: int, line: Rows, chutes: Rows, chosen: int, choice: Rows
 ) -> None:

@@ -15,7 +15,7 @@ from sorter.model.frames import Rows
 from sorter.model.tracking import NEVER, ParcelColumn, ParcelState, Register
 
 
-@kernel("int64(int64, int64)")
+@kernel("int64(int64, int64)", inline=True)
 def wrapped(difference: int, loop: int) -> int:
     """Return `difference` brought into ``[-loop/2, loop/2]``; unchanged on a line (loop 0)."""
     if loop > 0:
