@@ -69,15 +69,19 @@ def ungraded_needs_no_rule(policy: ReturnsPolicyFile, document: Document) -> lis
 
 def rules_can_match(policy: ReturnsPolicyFile, document: Document) -> list[Problem]:
     """Check that no rule is shadowed by those before it, alone or together."""
-    masks = [_matching_cells(policy, rule) for rule in policy.rules]
-    taken = np.zeros_like(masks[0])
+    bounds = _value_bounds(policy)
+    wanted = [_wanted(policy, rule, bounds) for rule in policy.rules]
+    taken = np.zeros([len(axis) for axis in wanted[0]], np.bool_)
     problems = []
-    for index, mask in enumerate(masks):
-        if mask.any() and not (mask & ~taken).any():
+    for index, axes in enumerate(wanted):
+        mask = np.ones((), np.bool_)
+        for axis in axes:
+            mask = mask[..., np.newaxis] & axis
+        if mask.any() and taken[mask].all():
             by = [
                 f"rule {other + 1} (line {document.line_of(('rules', other))})"
                 for other in range(index)
-                if (masks[other] & mask).any()
+                if all((one & two).any() for one, two in zip(wanted[other], axes, strict=True))
             ]
             listing = ", ".join(by[:3]) + (", ..." if len(by) > 3 else "")
             problems.append(
@@ -91,31 +95,31 @@ def rules_can_match(policy: ReturnsPolicyFile, document: Document) -> list[Probl
     return problems
 
 
-def _matching_cells(policy: ReturnsPolicyFile, rule: Rule) -> NDArray[np.bool_]:
-    """Return which records the rule matches: grade x category x reason x value range x hazmat.
+def _value_bounds(policy: ReturnsPolicyFile) -> list[int]:
+    """Return where any rule's value range begins or ends; values between two are all alike."""
+    begins = {rule.value_from_cents for rule in policy.rules}
+    ends = {rule.value_to_cents for rule in policy.rules if rule.value_to_cents is not None}
+    return sorted({0} | begins | ends)
 
-    Values between two bounds of any rules are alike, so a range of them is one cell; the last
-    category stands for all that are not listed.
+
+def _wanted(
+    policy: ReturnsPolicyFile, rule: Rule, bounds: list[int]
+) -> tuple[NDArray[np.bool_], ...]:
+    """Return which grades, categories, reasons, value ranges and hazmat flags the rule matches.
+
+    The last category stands for all that no rule names.
     """
-    bounds = sorted(
-        {0}
-        | {other.value_from_cents for other in policy.rules}
-        | {other.value_to_cents for other in policy.rules if other.value_to_cents is not None}
-    )
     upper = rule.value_to_cents
-    ranges = [rule.value_from_cents <= low and (upper is None or low < upper) for low in bounds]
-    grades = [grade.name in rule.grades and grade != Grade.U for grade in Grade]
-    categories = [
-        not rule.categories or name in rule.categories for name in (*policy.categories, "")
-    ]
-    reasons = [not rule.reasons or reason.name.lower() in rule.reasons for reason in ReturnReason]
-    axes = (grades, categories, reasons, ranges, [not rule.hazmat, rule.hazmat])
-    mask = np.ones((1,) * len(axes), np.bool_)
-    for axis, wanted in enumerate(axes):
-        shape = [1] * len(axes)
-        shape[axis] = len(wanted)
-        mask = mask & np.array(wanted, np.bool_).reshape(shape)
-    return mask
+    named = dict.fromkeys(name for other in policy.rules for name in other.categories)
+    categories = (*named, "")
+    axes: tuple[list[bool], ...] = (
+        [grade.name in rule.grades and grade != Grade.U for grade in Grade],
+        [not rule.categories or name in rule.categories for name in categories],
+        [not rule.reasons or reason.name.lower() in rule.reasons for reason in ReturnReason],
+        [rule.value_from_cents <= low and (upper is None or low < upper) for low in bounds],
+        [not rule.hazmat, rule.hazmat],
+    )
+    return tuple(np.array(axis, np.bool_) for axis in axes)
 
 
 # --- the policy with its plan ---------------------------------------------------------------------
