@@ -122,7 +122,7 @@ def changed(content: Any, path: tuple[str | int, ...], change: Callable[[Any, An
 PLACES = [(key, path) for key, content in GOOD.items() for path in places(content)]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), values | st.just("(remove)")), max_size=3))
 def test_a_good_line_with_anything_in_some_places(
     folder: Path, edits: list[tuple[tuple[str, tuple[str | int, ...]], Any]]
