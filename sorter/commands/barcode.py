@@ -17,7 +17,7 @@ from sorter.config.load import LoadedLine, load_line
 from sorter.core.disposition import preview
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.generate import escape_label, unescape_label
-from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.host.registry import AnnouncedReturn, Registry, identity_hash
 from sorter.host.resolver import RegistryHost
 from sorter.model.codes import EXCEPTION_CAUSES, Cause, Disposition, Grade, ScanVerdict
 from sorter.model.columns import LineField, ScanColumn
