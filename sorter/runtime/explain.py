@@ -1,4 +1,8 @@
-"""One parcel's whole story out of a journal, in time order, with names instead of numbers."""
+"""One parcel's whole story out of a journal, in the order in which it became known.
+
+Names instead of numbers. A report about a parcel comes when its trailing edge has passed, so an eye
+may stand behind a conclusion that was drawn a few hundredths of a second later.
+"""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ class InlineJournal:
         self._writer = JournalWriter(path, info, synchronous="OFF")
         self._commit_steps = commit_steps
         self._pending: list[PendingStep] = []
+        self._error: JournalError | None = None
         self._closed = False
         self.first_parcel_id = self._writer.first_parcel_id
         self.last_acknowledged = self._writer.last_acknowledged
@@ -87,9 +88,18 @@ class InlineJournal:
             self._commit()
 
     def _commit(self) -> None:
-        if self._pending:
-            batch, self._pending = self._pending, []
+        if self._error is not None:
+            raise self._error
+        if not self._pending:
+            return
+        batch, self._pending = self._pending, []
+        try:
             self._writer.write(batch)
+        except JournalError as error:
+            # Steps are missing now: nothing may be written behind the gap.
+            self._error = error
+            self._writer.abandon()
+            raise
 
     def acknowledged(self) -> Acknowledged:
         """Return what has been committed so far."""
@@ -127,11 +137,7 @@ class InlineJournal:
         if self._closed:
             return
         self._closed = True
-        try:
-            self._commit()
-        except JournalError:
-            self._writer.abandon()
-            raise
+        self._commit()
         self._writer.finish()
 
 

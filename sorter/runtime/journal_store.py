@@ -311,9 +311,8 @@ class JournalReader:
 
     def nearest_parcels(self, number: int, count: int = 5) -> list[int]:
         """Return the parcel numbers next to one that is not there."""
-        query = (
-            "SELECT parcel FROM (SELECT parcel FROM parcels WHERE parcel < ?1 ORDER BY parcel DESC"
-            " LIMIT ?2) UNION SELECT parcel FROM (SELECT parcel FROM parcels WHERE parcel > ?1"
-            " ORDER BY parcel LIMIT ?2) ORDER BY abs(parcel - ?1), parcel LIMIT ?2"
-        )
-        return sorted(row[0] for row in self._rows(query, number, count))
+        below = "SELECT parcel FROM parcels WHERE parcel < ? ORDER BY parcel DESC LIMIT ?"
+        above = "SELECT parcel FROM parcels WHERE parcel > ? ORDER BY parcel LIMIT ?"
+        found = [*self._rows(below, number, count), *self._rows(above, number, count)]
+        near = sorted((row[0] for row in found), key=lambda there: abs(there - number))
+        return sorted(near[:count])

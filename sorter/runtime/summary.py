@@ -75,7 +75,7 @@ def summarize(
         "wall_s": round(wall_s, 3),
         "journal_sha256": journal_sha256,
         "by_disposition": {name: count for name, count in by_disposition.items() if count},
-        "by_chute": dict(by_chute),
+        "by_chute": {name: by_chute[name] for name in chute_names if by_chute[name]},
         "by_cause": dict(by_cause),
         "by_miss_cause": {
             word(MissCause, cause): count for cause, count in sorted(tally.missed_deadlines.items())
