@@ -149,13 +149,14 @@ class ServedRig:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         try:
-            await self._listen()
-            if self._options.auto_start:
-                self._start_arrivals()
+            ports = await self._listen()
             # What exists now lives as long as the process: never look at it again. A full
             # collection in an asyncua server is a pause of 160 ms and more.
             gc.collect()
             gc.freeze()
+            self._report("listening", ports)
+            if self._options.auto_start:
+                self._start_arrivals()
             await self._run_scans(loop)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -165,7 +166,8 @@ class ServedRig:
             self.rig.truth.write_json(self._options.truth_path)
         self._report("stopped", self._counts() | {"drained": self._drained})
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> dict[str, Any]:
+        """Start the servers; return what ``listening`` reports."""
         ports: dict[str, Any] = {}
         if self._modbus is not None:
             await self._modbus.start()
@@ -173,8 +175,7 @@ class ServedRig:
         if self._opcua is not None:
             await self._opcua.start()
             ports["opcua_port"] = self._opcua.port
-        ports |= {"host": self._options.host, "pid": os.getpid()}
-        self._report("listening", ports)
+        return ports | {"host": self._options.host, "pid": os.getpid()}
 
     async def _close(self) -> None:
         if self._modbus is not None:
