@@ -14,11 +14,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+_njit: Any = numba.njit  # its stubs do not know every option
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("sorter/model", "sorter/kernels")
@@ -79,9 +81,7 @@ def kernel(signature: str, *, inline: bool = False) -> Callable[[Kernel], Kernel
         The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
     """
     # Kernels allocate nothing, so they need no reference counts: counting took most of the time.
-    decorator = numba.njit(
-        signature, cache=True, error_model="numpy", forceinline=inline, _nrt=False
-    )
+    decorator = _njit(signature, cache=True, error_model="numpy", forceinline=inline, _nrt=False)
 
     def compiled(function: Kernel) -> Kernel:
         # Numba reads the setting when it decorates. Others keep their kernels elsewhere.
