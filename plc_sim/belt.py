@@ -104,6 +104,14 @@ class Belt:
             + (self.since_ns + int((travel_mm - self.since_mm) * self.ns_per_mm)) // 100_000,
         )
 
+    def sample(self, now_ns: int) -> tuple[int, int]:
+        """Return encoder count and tick at a time not before the last start or stop."""
+        travel_mm = self.since_mm + (now_ns - self.since_ns) * self.speed_mm_ns
+        return (
+            int(self._bases[-1] + (travel_mm - self._marks[-1]) * self._counts_per_mm),
+            self._tick_start + now_ns // 100_000,
+        )
+
     # --- encoder --------------------------------------------------------------------------------
     def encoder_at(self, travel_mm: float) -> int:
         """Return the unwrapped encoder count at a travel."""

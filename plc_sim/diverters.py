@@ -68,16 +68,19 @@ class Diverters:
             sd_mm = quality.actuation_jitter_ms * speed_mm_ms
             self._jitter_mm.append((draw.standard_normal(_DRAWN) * sd_mm).tolist())
             self._fails.append((draw.random(_DRAWN) < quality.fail_rate).tolist())
+        self._built = [
+            (chute.position_mm, chute.actuation_distance_mm) for chute in floor.line.chutes
+        ]
         self._fired = [0] * len(floor.line.chutes)
         self.forced_failures = [0] * len(floor.line.chutes)
 
     def fire(self, chute: int, hold_mm: float) -> None:
         """Fire now: engaged after the actuation distance, for `hold_mm` of belt travel."""
         floor = self._floor
-        built = floor.line.chutes[chute]
+        position_mm, actuation_mm = self._built[chute]
         number = self._fired[chute] % _DRAWN
         self._fired[chute] += 1
-        delay = max(built.actuation_distance_mm + self._jitter_mm[chute][number], 0.0)
+        delay = max(actuation_mm + self._jitter_mm[chute][number], 0.0)
         engaged = floor.travel_mm + delay
         released = engaged + hold_mm
         failed = self._fails[chute][number]
@@ -85,9 +88,7 @@ class Diverters:
             self.forced_failures[chute] -= 1
             failed = True
         margin = self._margin_mm
-        for at_mm, parcel in floor.ring.passing(
-            built.position_mm, engaged - margin, released + margin
-        ):
+        for at_mm, parcel in floor.ring.passing(position_mm, engaged - margin, released + margin):
             if failed:
                 parcel.faults += ("failed_divert",)
             else:
@@ -100,7 +101,7 @@ class Diverters:
             return
         at_mm = expected
         if self._margin_mm:
-            position = self._floor.line.chutes[chute].position_mm
+            position = self._built[chute][0]
             margin = self._margin_mm
             for passes_mm, other in self._floor.ring.passing(
                 position, engaged - margin, released + margin

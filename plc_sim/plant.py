@@ -79,6 +79,7 @@ class Plant:
         self._positions, self._stations = self._build_stations(line)
         self.inductions = build_inductions(scenario, line, seed)
         self._shared_times = shared_times_ns(scenario, self.inductions, feed, seed)
+        self._entry_mm = [chute.entry_distance_mm for chute in line.chutes]
         self._next_row = 0
         self._started_ns = -1
         self._waiting = 0
@@ -338,7 +339,7 @@ class Plant:
 
     def fly(self, parcel: PhysicalParcel, chute: int, lead_mm: float) -> None:
         """Let a parcel slide to the entry eye of a chute; its leading edge left at `lead_mm`."""
-        entry = lead_mm + self.line.chutes[chute].entry_distance_mm
+        entry = lead_mm + self._entry_mm[chute]
         self._flying += 1
         self.at_travel(entry + parcel.length_mm, self._enter, parcel, (chute, entry))
 

@@ -58,10 +58,10 @@ class Plc:
         for index, chute in enumerate(line.chutes):
             self._chutes[ChuteCell.HAS_DIVERTER, index] = chute.side != "end"
         self._fired = np.zeros((FIRED_LIMIT, 3), np.int64)
+        self._fired_cells = memoryview(self._fired.reshape(-1).data)
         self._values = np.zeros(COMMAND_VALUES, np.int64)
         self._payload = np.zeros(SCAN_PAYLOAD_BYTES, np.uint8)
         self._payload_bytes = memoryview(self._payload.data)
-        self._news_mark = (0, 0, 0, 0)
         self._arrays = (
             image.status,
             image.command,
@@ -119,21 +119,18 @@ class Plc:
 
     # --- the scan cycle -------------------------------------------------------------------------
     def scan(self, encoder: int, tick: int, heartbeat: int) -> int:
-        """Run one scan; return how many diverters :meth:`fired` now."""
+        """Run one scan.
+
+        Returns
+        -------
+        int
+            How many diverters :meth:`fired` now, plus ``NEWS`` when something is new.
+        """
         return plc_scan(*self._arrays, encoder, tick, heartbeat)
 
     def fired(self, index: int) -> tuple[int, int]:
         """Return chute and hold counts of a diverter fired in the last scan."""
-        return int(self._fired[index, 0]), int(self._fired[index, 1])
-
-    def take_news(self) -> bool:
-        """Return whether something was posted or taken over since the last call."""
-        cells = self._cells
-        mark = (cells[_EVENT_HEAD], cells[_SCAN_HEAD], cells[_COMMAND_ACK], cells[_EPOCH])
-        if mark == self._news_mark:
-            return False
-        self._news_mark = mark
-        return True
+        return self._fired_cells[3 * index], self._fired_cells[3 * index + 1]
 
     @property
     def next_fire(self) -> int:
@@ -165,9 +162,5 @@ class Plc:
         return ChuteBit(int(self._chutes[ChuteCell.BITS, chute]))
 
 
-_EVENT_HEAD = int(Memory.EVENT_HEAD)
-_SCAN_HEAD = int(Memory.SCAN_HEAD)
 _NEXT_FIRE = int(Memory.NEXT_FIRE)
-_COMMAND_ACK = int(Memory.COMMAND_ACK)
-_EPOCH = int(Memory.EPOCH)
 _RETRY = int(Memory.RETRY)

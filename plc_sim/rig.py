@@ -14,7 +14,7 @@ from .feed import FeedParcel
 from .image import MailboxImage
 from .plant import Plant
 from .plc import Plc
-from .plc_kernels import NO_FIRE
+from .plc_kernels import NEWS, NO_FIRE
 from .scenario import ChuteJamFault, FailedDivertFault, JamFault, ScenarioFile
 from .truth import TruthLedger
 
@@ -50,11 +50,14 @@ class Rig:
         self.image = MailboxImage.from_config(line_file.io.mailbox)
         self.plc = Plc(self.image, line, scenario.plc.boot_id)
         self.plant = Plant(scenario, line, feed, seed, self.plc)
-        self.plant.on_belt_change = self._plan_scan
+        self.plant.on_belt_change = self._belt_changed
         self.scan_ns = round(scenario.plc.scan_ms * 1e6)
         self._now_ns = 0
         self._scan_at_ns = 0
         self._scanned_ns = -1
+        self._news = False
+        self._planned_fire = NO_FIRE
+        self._fire_at_ns = NEVER_NS
         self._command_head = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2].tobytes()
         self._command_head_words = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2]
         encoder, tick = self.plant.encoder_now(), self.plant.tick_now()
@@ -62,7 +65,7 @@ class Rig:
             self.plc.latch_chute(chute, int(ChuteBit.OPEN), encoder, tick)
         self.plant.set_line(LineState.EXECUTE, -1)
         self._scan(0)
-        self.plc.take_news()
+        self._news = False
 
     # --- what others ask ------------------------------------------------------------------------
     @property
@@ -141,16 +144,18 @@ class Rig:
                 self._now_ns = max(self._now_ns, until_ns)
                 return self._now_ns
             self._scan(scan_at_ns)
-            if self.plc.take_news():
+            if self._news:
+                self._news = False
                 return self._now_ns
 
     def _scan(self, at_ns: int) -> None:
         plant, plc = self.plant, self.plc
-        belt = plant.belt
         plant.now_ns = self._now_ns = now_ns = max(plant.now_ns, at_ns)
-        encoder = belt.encoder_at(belt.travel_at(now_ns))
-        tick = belt.tick_now(now_ns)
+        encoder, tick = plant.belt.sample(now_ns)
         fired = plc.scan(encoder, tick, at_ns // self.scan_ns)
+        if fired >= NEWS:
+            self._news = True
+            fired -= NEWS
         for index in range(fired):
             plant.fire(*plc.fired(index))
         plc.latched = False
@@ -165,11 +170,22 @@ class Rig:
         fire = self.plc.next_fire
         if fire == NO_FIRE:
             return
-        belt = self.plant.belt
-        due_ns = belt.time_of(belt.travel_of(fire))
-        if due_ns < NEVER_NS:
-            grid_ns = max(-(-due_ns // self.scan_ns) * self.scan_ns, self._next_grid_ns())
-            self._scan_at_ns = min(self._scan_at_ns, grid_ns)
+        if fire != self._planned_fire or self._fire_at_ns <= self._now_ns:
+            self._planned_fire = fire
+            belt = self.plant.belt
+            due_ns = belt.time_of(belt.travel_of(fire))
+            if due_ns < NEVER_NS:
+                grid_ns = -(-due_ns // self.scan_ns) * self.scan_ns
+                self._fire_at_ns = max(grid_ns, self._next_grid_ns())
+            else:
+                self._fire_at_ns = NEVER_NS
+        if self._fire_at_ns < self._scan_at_ns:  # noqa: PLR1730 - a call to min() costs more
+            self._scan_at_ns = self._fire_at_ns
+
+    def _belt_changed(self) -> None:
+        """Plan again: the count of the next fire comes at another time now."""
+        self._planned_fire = NO_FIRE
+        self._plan_scan()
 
     def _next_grid_ns(self) -> int:
         return (self._now_ns // self.scan_ns + 1) * self.scan_ns
