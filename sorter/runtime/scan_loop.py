@@ -171,7 +171,7 @@ class ScanLoop(Generic[StateT]):
             ended_ns = stopwatch()
             if ended_ns - began_ns > period_ns:
                 metrics.overruns += 1
-            if ended_ns >= self._metrics_due_ns:
+            if ended_ns >= self._metrics_due_ns or metrics.ready is not supervisor.up:
                 self._metrics_due_ns = ended_ns + METRICS_PERIOD_NS
                 self._update_metrics(frame)
             until_yield -= 1
