@@ -1,0 +1,71 @@
+"""Hypothesis strategies for lines, parcels and chutes as the oracles describe them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+LOOP = 20_000
+POINTS = st.integers(0, LOOP - 1)
+
+
+@st.composite
+def line_records(draw: st.DrawFn) -> dict:
+    return {
+        "loop": draw(st.sampled_from([0, LOOP])),
+        "window": draw(st.integers(20, 120)),
+        "tolerance": draw(st.integers(0, 80)),
+        "allowance": draw(st.integers(0, 300)),
+        "balance": draw(st.booleans()),
+    }
+
+
+@st.composite
+def parcel_records(draw: st.DrawFn, now: int, loop: int, parcel_id: int) -> dict:
+    """A parcel somewhere on the line: inducted, in some lap, seen somewhere behind."""
+    induct = draw(st.sampled_from([0, 500, 7000, 12_000]))
+    lap = draw(st.integers(0, 3)) if loop else 0
+    ahead = draw(st.integers(0, 300)) * 61
+    travel = induct + lap * loop + ahead % (loop or LOOP)
+    seen = draw(st.integers(induct, max(induct, travel)))
+    return {
+        "id": parcel_id,
+        "anchor": now - travel,
+        "length": draw(st.integers(80, 700)),
+        "seen_travel": seen,
+        "induct": induct,
+        "lap": lap,
+        "travel": travel,
+        "width": draw(st.sampled_from([-1, 100, 450, 451])),
+        "height": draw(st.sampled_from([-1, 100, 400, 401])),
+        "weight": draw(st.sampled_from([-1, 100, 20_000, 20_001])),
+        "grade": draw(st.integers(0, 3)),
+        "stream": draw(st.integers(0, 2)),
+        "excluded": draw(st.sampled_from([-1, -1, 0, 1])),
+        "chute": draw(st.sampled_from([-1, 0, 1, 2])),
+        "fire": now + draw(st.integers(-300, 4000)),
+    }
+
+
+@st.composite
+def chute_records(draw: st.DrawFn) -> dict:
+    capacity = draw(st.sampled_from([0, 1, 3, 10]))
+    capacity_length = draw(st.sampled_from([0, 500, 3000]))
+    return {
+        "position": draw(POINTS),
+        "actuation": draw(st.integers(0, 300)),
+        "hold": draw(st.integers(1, 400)),
+        "max_length": 600,
+        "max_width": 450,
+        "max_height": 400,
+        "max_weight": 20_000,
+        "capacity": capacity,
+        "capacity_length": capacity_length,
+        "line_end": False,
+        "open": draw(st.sampled_from([True, True, True, False])),
+        "jammed": draw(st.sampled_from([False, False, False, True])),
+        "full": draw(st.sampled_from([False, False, False, True])),
+        "parcels": draw(st.integers(0, 3)),
+        "reserved": draw(st.integers(0, 2)),
+        "content_length": draw(st.integers(0, 2500)),
+        "reserved_length": draw(st.integers(0, 600)),
+    }
