@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sorter.host.feed import feed_from_registry
 from sorter.host.generate import feed_row, generate_returns, write_feed
+from sorter.host.online_retail import import_online_retail
 from sorter.host.registry import Registry
-from sorter.host.returns_file import feed_from_registry, import_online_retail
 
 
 def prepare_parcels(
@@ -47,4 +48,8 @@ def prepare_parcels(
         report = import_online_retail(returns_file, registry, seed)
         rows = feed_from_registry(registry, seed, parcels, rate_parcels_per_h)
         count = write_feed(feed_path, rows)
-        return feed_path, registry_path, count, report.notes()
+        imported = (
+            f"{returns_file}: {report.lines} lines, {report.accepted} accepted, "
+            f"{len(report.rejected)} rejected"
+        )
+        return feed_path, registry_path, count, [imported, *report.notes()]
