@@ -166,7 +166,7 @@ class ReturnLines:
             raise ReturnsFileError(
                 f"{self._path}: the first line is not UTF-8 text; save the file as CSV UTF-8"
             ) from error
-        missing: list[str] = []
+        problems: list[tuple[int, str]] = []
         for delimiter in (",", ";"):
             try:
                 columns = next(csv.reader([text], delimiter=delimiter), [])
@@ -174,11 +174,15 @@ class ReturnLines:
                 columns = []
             columns = [column.strip().lower() for column in columns]
             missing = [name for name in self._needed if name.lower() not in columns]
-            if not missing and len(set(columns)) == len(columns):
+            twice = sorted(name for name, times in Counter(columns).items() if times > 1)
+            if not missing and not twice:
                 return columns, delimiter
+            problem = f"missing: {', '.join(missing)}" if missing else f"twice: {', '.join(twice)}"
+            problems.append((len(missing), problem))
+        # what the delimiter that fits better found: the other one finds no column at all
         raise ReturnsFileError(
             f"{self._path}: the first line must name the columns {', '.join(self._needed)}"
-            + (f"; missing: {', '.join(missing)}" if missing else "; one is there twice")
+            f" once each; {min(problems)[1]}"
         )
 
 
