@@ -255,20 +255,26 @@ class Plant:
         wanted = now_mm - induction.position_mm
         anchor = self.ring.earliest_anchor(wanted, induction.queue[0].length_mm)
         induction.plan += 1
-        induction.blocked = anchor is None or anchor > wanted
+        if anchor == wanted and self.belt.running:
+            self._put_on(induction, anchor)
+            return
+        induction.blocked = True
         induction.planned_mm = wanted + _RETRY_MM if anchor is None else anchor
         at_mm = induction.planned_mm + induction.position_mm
-        self.at_travel(at_mm, self._put_on, induction, induction.plan)
+        self.at_travel(at_mm, self._window_comes, induction, induction.plan)
 
-    def _put_on(self, induction: Induction, plan: int) -> None:
+    def _window_comes(self, induction: Induction, plan: int) -> None:
+        """Use the window found before, unless another induction has."""
         if plan != induction.plan:
             return
-        parcel = induction.queue[0]
         anchor = induction.planned_mm
-        if self.ring.earliest_anchor(anchor, parcel.length_mm) != anchor:
+        if self.ring.earliest_anchor(anchor, induction.queue[0].length_mm) == anchor:
+            self._put_on(induction, anchor)
+        else:
             self._plan(induction)
-            return
-        induction.queue.popleft()
+
+    def _put_on(self, induction: Induction, anchor: float) -> None:
+        parcel = induction.queue.popleft()
         induction.blocked = False
         self._waiting -= 1
         parcel.anchor_mm = anchor

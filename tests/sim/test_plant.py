@@ -321,6 +321,16 @@ def test_nothing_moves_and_the_encoder_stands_while_stopped():
     assert mini.seen > heads
 
 
+def test_inductions_put_nothing_on_a_standing_belt():
+    mini = started(20, faults=[{"kind": "e_stop", "at_s": 2.5, "for_s": 5}])
+    mini.run(7)
+    assert mini.rig.released == 3
+    assert mini.rig.parcels_waiting == 5
+    mini.run(12)
+    assert mini.rig.released == 13
+    assert mini.rig.parcels_waiting == 0
+
+
 def test_a_jam_stops_the_belt_and_the_operator_clears_the_zone():
     fault = {"kind": "jam", "at_s": 5, "zone": "sort", "clear_after_s": 10}
     mini = started(4, faults=[fault])
