@@ -161,6 +161,19 @@ def join_hashed(payloads: Iterable[bytes]) -> bytes:
     return b"".join([p[_HASHED_FROM:] for p in payloads if len(p) > _HEAD.size])
 
 
+def split_group(first_step: int, payload: bytes, check: int) -> list[bytes]:
+    """Return the payloads of a group's steps, undecoded; raises as :func:`decode_group`."""
+    if group_check(payload) != check:
+        raise _damaged(first_step, "the check sum of its group does not fit the content")
+    parts: list[bytes] = []
+    offset = 0
+    while offset < len(payload):
+        _, end = _measure(first_step + len(parts), payload, offset)
+        parts.append(payload[offset:end])
+        offset = end
+    return parts
+
+
 def last_event_seq(payload: bytes) -> int:
     """Return the sequence of the newest event in a payload, 0 when it has none."""
     event_count = _HEAD.unpack_from(payload)[_FIRST_COUNT]

@@ -14,6 +14,7 @@ more_codes     further code read on a parcel
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import Step, decode_group
+from sorter.runtime.journal_codec import Step, decode_group, join_hashed, split_group
 from sorter.runtime.journal_info import LineNames, Run
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep
 
@@ -273,6 +274,19 @@ class JournalReader:
             if not isinstance(payload, bytes):
                 raise JournalError(f"journal step {step} is damaged: it holds no record")
             yield from decode_group(step, payload, check, first, last)
+
+    def sha256_hex(self, run: Run) -> str:
+        """Return the hash of a run, computed anew from its steps.
+
+        Equal to ``run.sha256`` unless the steps were changed afterwards.
+        """
+        sha256 = hashlib.sha256()
+        query = "SELECT step, crc32, payload FROM steps WHERE step >= ? AND step < ? ORDER BY step"
+        for step, check, payload in self._rows(query, run.first_step, run.next_step):
+            if not isinstance(payload, bytes):
+                raise JournalError(f"journal step {step} is damaged: it holds no record")
+            sha256.update(join_hashed(split_group(step, payload, check)))
+        return sha256.hexdigest()
 
     def open_parcels(self, run: Run) -> dict[int, ParcelRow]:
         """Return the parcels on the line at the last committed step of a run, by number.

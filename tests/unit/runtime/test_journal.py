@@ -117,6 +117,16 @@ def test_the_hash_does_not_depend_on_who_commits_when(path, tmp_path):
     assert write(None, LIVES[:-1]).sha256_hex() not in hashes
 
 
+def test_the_hash_can_be_computed_anew_for_each_run(path, open_journal):
+    hashes = [write(path, LIVES, open_journal).sha256_hex()]
+    hashes.append(write(path, parcel_life(4, 12), open_journal).sha256_hex())
+    with JournalReader(path) as reader:
+        runs = reader.runs()
+        assert [reader.sha256_hex(run) for run in runs] == hashes
+        assert [run.sha256 for run in runs] == hashes
+    assert hashes[0] != hashes[1]
+
+
 def test_without_a_file_parcels_and_counts_are_kept(tmp_path):
     journal = InlineJournal(None, INFO)
     append_all(journal, LIVES)
