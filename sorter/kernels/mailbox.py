@@ -31,23 +31,25 @@ OTHER_BOOT = -1
 class Header(IntEnum):
     """Header of the status block as ``int64[len(Header)]``; kept from exchange to exchange."""
 
-    VERSION = 0
-    BOOT_ID = 1
-    HEARTBEAT = 2
-    LINE_STATE = 3
-    EVENT_HEAD = 4  # unwrapped
-    EVENT_OVERFLOW = 5
-    SCAN_HEAD = 6  # unwrapped
-    SCAN_OVERFLOW = 7
-    COMMAND_ACK = 8
-    ENCODER = 9  # unwrapped
-    TICK = 10  # unwrapped
-    EVENT_ACK = 11
-    SCAN_ACK = 12
-    EPOCH = 13
-    LAST_EVENT = 14  # newest event delivered; moved on by the decoders
-    LAST_SCAN = 15  # newest scan delivered; moved on by the client
-    REREAD_FROM = 16  # first event that the window did not give; 0: none
+    # what the client looks at after every exchange
+    BOOT_ID = 0
+    HEARTBEAT = 1
+    LINE_STATE = 2
+    ENCODER = 3  # unwrapped
+    TICK = 4  # unwrapped
+    EPOCH = 5
+    COMMAND_ACK = 6
+    EVENT_OVERFLOW = 7
+    SCAN_OVERFLOW = 8
+    SCAN_HEAD = 9  # unwrapped
+    LAST_SCAN = 10  # newest scan delivered; moved on by the client
+    REREAD_FROM = 11  # first event that the window did not give; 0: none
+    # and the rest
+    VERSION = 12
+    EVENT_HEAD = 13  # unwrapped
+    EVENT_ACK = 14
+    SCAN_ACK = 15
+    LAST_EVENT = 16  # newest event delivered; moved on by the decoders
     SLOT_STATE = 17  # SlotState of the slot at which decoding of ring slots stopped
 
 

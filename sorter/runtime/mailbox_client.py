@@ -23,6 +23,7 @@ from sorter.model.columns import EVENT_WIDTH, EventColumn
 from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
 from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
+from sorter.runtime.scan_payload import scan_read
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 TORN_TRIES: Final = 3
@@ -174,27 +175,10 @@ class MailboxClient:
         header = self._header
         count = self._decode(words)
         events = self._rows[:count].copy() if count else NO_EVENTS
-        # One unpacking: naming the fields through the enum would cost more than the decoding.
-        (
-            _,
-            boot_id,
-            heartbeat,
-            line_state,
-            _,
-            event_overflow,
-            scan_head,
-            scan_overflow,
-            command_ack,
-            encoder_count,
-            tick_100us,
-            _,
-            _,
-            epoch,
-            _,
-            last_scan,
-            reread_from,
-            _,
-        ) = header.tolist()
+        # Unpacked in the order of Header: naming each through the enum costs more than decoding.
+        values = header.tolist()
+        boot_id, heartbeat, line_state, encoder_count, tick_100us, epoch = values[:6]
+        command_ack, event_overflow, scan_overflow, scan_head, last_scan, reread = values[6:12]
         if not boot_id:
             raise LinkRejected(
                 self._bus.name, "the PLC has not started its program yet (boot id is 0)"
@@ -212,7 +196,7 @@ class MailboxClient:
             self._count_overflows(event_overflow, scan_overflow)
         scans: tuple[ScanRead, ...] = ()
         self.behind = False
-        if reread_from or scan_head > last_scan:
+        if reread or scan_head > last_scan:
             events, scans = await self._read_rings(events)
         return Frame(
             boot_id,
@@ -416,30 +400,3 @@ class MailboxClient:
             header[Header.LAST_SCAN] = following
         self.behind = self.behind or int(header[Header.LAST_SCAN]) < head
         return tuple(scans)
-
-
-def scan_read(numbers: list[int], words: Words) -> ScanRead:
-    """Return one scan record from its decoded numbers and the words that hold its payload.
-
-    A payload that contradicts its own lengths is cut where it stops making sense and marked as
-    truncated: it came from a device, so it is a value and never an error.
-    """
-    used = min(numbers[ScanHeader.BYTE_LENGTH], 2 * wire.SCAN_PAYLOAD_WORDS)
-    payload = words[wire.SCAN_PAYLOAD : wire.SCAN_CHECK].astype(">u2").tobytes()[:used]
-    codes: list[bytes] = []
-    at = 0
-    while len(codes) < numbers[ScanHeader.CODE_COUNT] and at < used:
-        end = at + 1 + payload[at]
-        if end > used:
-            break
-        codes.append(payload[at + 1 : end])
-        at = end
-    missing = len(codes) < numbers[ScanHeader.CODE_COUNT]
-    return ScanRead(
-        numbers[ScanHeader.SEQ],
-        numbers[ScanHeader.SCANNER],
-        numbers[ScanHeader.ENCODER],
-        numbers[ScanHeader.TICK],
-        tuple(codes),
-        missing or bool(numbers[ScanHeader.FLAGS] & wire.SCAN_FLAG_TRUNCATED),
-    )

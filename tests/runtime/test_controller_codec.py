@@ -94,9 +94,23 @@ def test_header_fields(low_first: int, event: tuple, command: tuple) -> None:
     decode_status(words, low_first, header, out)
     header[Header.LAST_EVENT] = 0x10002
     assert decode_status(words, low_first, header, out) == 0
-    wanted = [1, 0x70009, 12, 6, 0x10002, 3, 0x20004, 5, 0x30006, 0x40007, 0x50008]
-    wanted += [0x10001, 0x20003, 0xABCD1234]
-    assert header[: len(wanted)].tolist() == wanted
+    wanted = {
+        Header.VERSION: 1,
+        Header.BOOT_ID: 0x70009,
+        Header.HEARTBEAT: 12,
+        Header.LINE_STATE: 6,
+        Header.EVENT_HEAD: 0x10002,
+        Header.EVENT_OVERFLOW: 3,
+        Header.SCAN_HEAD: 0x20004,
+        Header.SCAN_OVERFLOW: 5,
+        Header.COMMAND_ACK: 0x30006,
+        Header.ENCODER: 0x40007,
+        Header.TICK: 0x50008,
+        Header.EVENT_ACK: 0x10001,
+        Header.SCAN_ACK: 0x20003,
+        Header.EPOCH: 0xABCD1234,
+    }
+    assert {field: header[field] for field in wanted} == wanted
 
 
 @ORDERS

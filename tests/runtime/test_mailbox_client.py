@@ -19,7 +19,8 @@ from sorter.model.mailbox import (
     STATUS_VERSION,
 )
 from sorter.ports import Acknowledged
-from sorter.runtime.mailbox_client import TORN_TRIES, MailboxClient, scan_read
+from sorter.runtime.mailbox_client import TORN_TRIES, MailboxClient
+from sorter.runtime.scan_payload import scan_read
 
 START_EVENTS = 4  # three chutes, one line state
 EPOCH = 0x5000_0001
