@@ -143,8 +143,8 @@ def make_policy() -> ReturnsPolicy:
     )
 
 
-def make_state(*, capacity: int = 64, **layout: bool | int) -> State:
-    return State.create(make_layout(**layout), make_plan(), make_policy(), capacity)
+def make_state(*, rows: int = 64, **layout: bool | int) -> State:
+    return State.create(make_layout(**layout), make_plan(), make_policy(), rows)
 
 
 def event(

@@ -241,7 +241,7 @@ def test_the_class_is_the_one_the_oracle_names(
 def test_a_chute_that_opens_gives_its_places_to_the_first_waiting_parcels(
     waiting: int, capacity: int, inside: int
 ) -> None:
-    state = make_state(loop=True, capacity=64, scale=False)
+    state = make_state(scale=False)
     state.layout.chutes[ChuteColumn.CAPACITY, 3] = capacity
     state.chutes[ChuteStateColumn.PARCELS, 3] = inside
     state.chutes[ChuteStateColumn.BITS, 3] = 0

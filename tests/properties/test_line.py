@@ -33,7 +33,7 @@ from sorter.model.columns import (
 from sorter.model.tracking import ParcelColumn, ParcelState, Register
 
 READS = st.one_of(
-    st.none(),
+    st.none() | st.just(scan(0, category=1)),
     st.builds(
         lambda identity, grade, category, hazmat, days: scan(
             0, identity=identity, grade=grade, category=category, hazmat=hazmat, days_held=days
@@ -274,7 +274,7 @@ def test_a_late_chute_change_reroutes_before_the_commit_point() -> None:
 
 def test_a_full_table_loses_nothing_silently() -> None:
     world = World(loop=True)
-    world.state = make_state(capacity=64)
+    world.state = make_state()
     world.state.registers[Register.CAPACITY] = 1
     assert world.enter(200, scan(0))
     run_empty(world, 7)
