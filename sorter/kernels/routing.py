@@ -156,7 +156,6 @@ def best_in_group(
     best = NONE
     best_place = 0
     best_fill = 0
-    best_travel = 0
     balance = line[LineField.CHOOSE] == CHOOSE_BALANCE
     for index in range(start, end):
         chute = group_chutes[index]
@@ -166,11 +165,12 @@ def best_in_group(
             better = best == NONE
             if balance:
                 fill = fill_ppm(chutes, chute_state, chute)
-                travel = chute_travel(parcels, row, line, chutes, chute, now)
-                better = better or fill < best_fill or (fill == best_fill and travel < best_travel)
+                if fill == best_fill and not better:
+                    travel = chute_travel(parcels, row, line, chutes, chute, now)
+                    better = travel < chute_travel(parcels, row, line, chutes, best, now)
+                better = better or fill < best_fill
                 if better:
                     best_fill = fill
-                    best_travel = travel
             if not better:
                 verdict = ChuteVerdict.NOT_BEST
             else:
@@ -194,7 +194,8 @@ def outlet_of(parcels: Rows, row: int, line: Rows, outlets: Rows) -> int:
 
 @kernel(
     "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
-    " int64, int64[::1], int64, int64[::1], int64[:, ::1], int64[::1])"
+    " int64, int64[::1], int64, int64[::1], int64[:, ::1], int64[::1])",
+    inline=True,
 )
 def route_to_outlet(
     parcels: Rows,
@@ -229,7 +230,8 @@ def route_to_outlet(
 @kernel(
     "int64(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
     " int64[::1], int64[::1], int64[::1], int64[::1], int64, int64[::1], int64[:, ::1],"
-    " int64[::1])"
+    " int64[::1])",
+    inline=True,
 )
 def route_by_plan(
     parcels: Rows,

@@ -84,7 +84,7 @@ class Line(RuleBasedStateMachine):
                 assert row[CommandColumn.FIRE] > world.encoder, "command for a past position"
         world.command(decided)
 
-    @rule(length=st.integers(120, 600), read=READS, counts=st.integers(300, 1500))
+    @rule(length=st.integers(120, 600), read=READS, counts=st.integers(150, 900))
     def induct(self, length: int, read: list[int] | None, counts: int) -> None:
         self.world.enter(length, read)
         self.advance(counts)

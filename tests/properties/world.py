@@ -54,7 +54,7 @@ class World:
         anchor = self.encoder - 400
         for thing in self.things:
             apart = (thing.anchor - anchor) % LOOP if self.loop else abs(thing.anchor - anchor)
-            if not thing.gone and min(apart, LOOP - apart) < 900:
+            if not thing.gone and min(apart, abs(LOOP - apart)) < max(length, thing.length) + 80:
                 return False
         self.things.append(Thing(anchor, length, read))
         return True
