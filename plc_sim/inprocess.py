@@ -58,7 +58,7 @@ class InProcessBus:
 
     async def wait(self, until_ns: int) -> None:
         """Let simulated time pass to the next news, at most to `until_ns`."""
-        self._rig.advance_to_news(until_ns)
+        self._rig.advance_to_look(until_ns)
 
     async def close(self) -> None:
         """Do nothing."""

@@ -148,6 +148,19 @@ class Rig:
                 self._news = False
                 return self._now_ns
 
+    def advance_to_look(self, until_ns: int) -> None:
+        """Run to the next news; without any, to the last scan that is due by `until_ns`.
+
+        What a controller sees that looks then: a PLC whose heartbeat and encoder have moved on,
+        although the scans in between were skipped.
+        """
+        last_scan_ns = until_ns // self.scan_ns * self.scan_ns
+        if last_scan_ns <= self._now_ns:
+            self.advance_to_news(until_ns)
+        elif self.advance_to_news(last_scan_ns) >= last_scan_ns > self._scanned_ns:
+            self._scan(last_scan_ns)
+            self._news = False
+
     def _scan(self, at_ns: int) -> None:
         plant, plc = self.plant, self.plc
         plant.now_ns = self._now_ns = now_ns = max(plant.now_ns, at_ns)

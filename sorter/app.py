@@ -10,6 +10,7 @@ import asyncio
 import gc
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ STATE_CAPACITY = 2048
 UNHURRIED_PERIOD_NS = 100_000_000
 """Longest wait on a bus that reports all news at once; 5 ms, the live value, is for polled ones."""
 PATIENCE_LAPS = 2.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ASKS_PER_PROGRESS = 4096
 
 
@@ -205,6 +207,7 @@ async def _run_live(
         try:
             await controller.loop.run(_stop_on_signal())
         finally:
+            _ignore_stop_signals()
             server.close()
     return _summary(controller, journal, loaded, protocol, time.perf_counter() - started_s)
 
@@ -334,11 +337,19 @@ def _summary(
 
 def _stop_on_signal() -> Callable[[], bool]:
     """Return a flag that SIGTERM or SIGINT sets."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: stop.set())
     return stop.is_set
+
+
+def _ignore_stop_signals() -> None:
+    """Let a second signal not turn a clean stop into a killed one.
+
+    Python puts its own handlers back to the default when it ends; ignored signals stay ignored.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _field_bus(protocol: Protocol, peer: str | None, io: Io, clock: Clock) -> FieldBus:

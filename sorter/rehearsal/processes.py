@@ -71,6 +71,13 @@ class JsonLineProcess:
         self._reader = asyncio.create_task(self._read(), name=f"{self.name} reader")
 
     @property
+    def pid(self) -> int:
+        """Process id of the started child."""
+        if self._process is None:
+            raise ChildFailed(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether the child has been started and has not ended."""
         return self._process is not None and self._process.returncode is None
