@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich import box
@@ -17,6 +18,7 @@ from sorter.rehearsal.rehearse import RehearsalProgress
 from sorter.rehearsal.snapshot import LineSnapshot
 
 ZONE_CELLS = 16
+ZONES_A_ROW = 3
 FILL_CELLS = 10
 CHUTES_A_COLUMN = 12
 LATENCY_QUANTILE = 0.99
@@ -81,20 +83,24 @@ def _progress_row(progress: RehearsalProgress) -> RenderableType:
 
 
 def _belt(line: LineSnapshot) -> RenderableType:
-    zones = line.labelled("sorter_zone_parcels", "zone")
-    belt = Text("belt  ")
-    for name, parcels in zones.items():
+    """Return the zones in the direction of travel, each with the parcels in it."""
+    cells = []
+    for name, parcels in line.labelled("sorter_zone_parcels", "zone").items():
         filled = min(int(parcels), ZONE_CELLS)
-        belt.append(f"{name} ", style="dim")
-        belt.append("▪" * filled, style="cyan")
-        belt.append("·" * (ZONE_CELLS - filled), style="dim")
-        belt.append(f" {parcels:.0f}  ")
+        cell = Text(f"{name:>9} ", style="dim")
+        cell.append("▪" * filled, style="cyan not dim")
+        cell.append("·" * (ZONE_CELLS - filled))
+        cell.append(f" {parcels:>3.0f}", style="not dim")
+        cells.append(cell)
+    belt = Table.grid(padding=(0, 1))
+    for start in range(0, len(cells), ZONES_A_ROW):
+        belt.add_row(Text("belt →" if start == 0 else ""), *cells[start : start + ZONES_A_ROW])
     return belt
 
 
 def _chutes(line: LineSnapshot) -> RenderableType:
     fills = line.labelled("sorter_chute_fill_ratio", "chute")
-    totals = line.labelled("sorter_chute_sorted_total", "chute")
+    totals = line.labelled("sorter_chute_entered_total", "chute")
     names = list(fills)
     tables = []
     for start in range(0, len(names), CHUTES_A_COLUMN):
@@ -106,7 +112,7 @@ def _chutes(line: LineSnapshot) -> RenderableType:
 
 
 def _fill_bar(ratio: float) -> Text:
-    filled = min(round(ratio * FILL_CELLS), FILL_CELLS)
+    filled = min(math.ceil(ratio * FILL_CELLS), FILL_CELLS)
     style = "green" if ratio < 0.7 else "yellow" if ratio < 1 else "red"
     return Text("█" * filled, style=style) + Text("░" * (FILL_CELLS - filled), style="dim")
 
