@@ -16,9 +16,9 @@ from typing import Final
 from sorter.errors import JournalError
 from sorter.model.frames import Decisions, Inputs, ScanRead
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import encode_step
+from sorter.runtime.journal_group import GroupBuilder, PendingStep, gather
 from sorter.runtime.journal_info import RunInfo
-from sorter.runtime.journal_parcels import ParcelRow, PendingStep, Tally
+from sorter.runtime.journal_parcels import ParcelRow, Tally
 from sorter.runtime.journal_writer import JournalWriter
 
 __all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]
@@ -58,7 +58,7 @@ class InlineJournal:
     ) -> None:
         self._writer = JournalWriter(path, info, synchronous="OFF")
         self._commit_steps = commit_steps
-        self._pending: list[PendingStep] = []
+        self._pending = GroupBuilder()
         self._error: JournalError | None = None
         self._closed = False
         self.first_parcel_id = self._writer.first_parcel_id
@@ -75,24 +75,16 @@ class InlineJournal:
             The file cannot be written.
         """
         pending = self._pending
-        pending.append(
-            (
-                encode_step(now_ns, inputs, scans, decided),
-                inputs.boot_id,
-                scans,
-                decided.decisions,
-                decided.outcomes,
-            )
-        )
-        if len(pending) >= self._commit_steps:
+        pending.add(now_ns, inputs, scans, decided)
+        if pending.steps >= self._commit_steps:
             self._commit()
 
     def _commit(self) -> None:
         if self._error is not None:
             raise self._error
-        if not self._pending:
+        if not self._pending.steps:
             return
-        batch, self._pending = self._pending, []
+        batch, self._pending = self._pending, GroupBuilder()
         try:
             self._writer.write(batch)
         except JournalError as error:
@@ -108,7 +100,7 @@ class InlineJournal:
     @property
     def lag_steps(self) -> int:
         """Steps taken over and not committed yet."""
-        return len(self._pending)
+        return self._pending.steps
 
     @property
     def tally(self) -> Tally:
@@ -201,15 +193,8 @@ class ThreadedJournal:
                 f"{self._writer.path}: {len(pending)} steps wait for the disk; "
                 "it is too slow or stuck: check it, then restart the controller"
             )
-        pending.append(
-            (
-                encode_step(now_ns, inputs, scans, decided),
-                inputs.boot_id,
-                scans,
-                decided.decisions,
-                decided.outcomes,
-            )
-        )
+        # References only: the thread turns them into bytes.
+        pending.append((now_ns, inputs, scans, decided))
         # Set only when clear: setting takes a lock, asking does not.
         if not self._wake.is_set():
             self._wake.set()
@@ -274,7 +259,7 @@ class ThreadedJournal:
         while pending:
             # Looked at first and taken after the commit, so that lag_steps counts it till then.
             count = min(len(pending), MAX_BATCH_STEPS)
-            self._writer.write([pending[i] for i in range(count)])
+            self._writer.write(gather(pending[i] for i in range(count)))
             for _ in range(count):
                 pending.popleft()
 

@@ -7,7 +7,7 @@ the batch is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,32 +16,21 @@ import numpy as np
 from sorter.model.codes import NONE, DecisionKind, OutcomeKind, ScanVerdict
 from sorter.model.columns import DecisionColumn, OutcomeColumn
 from sorter.model.frames import Rows, ScanRead
+from sorter.runtime.journal_group import Group
 
-_KEPT_KINDS: Final = np.zeros(max(OutcomeKind) + 1, np.bool_)
-_KEPT_KINDS[
-    [
-        OutcomeKind.OPENED,
-        OutcomeKind.SCANNED,
-        OutcomeKind.CLASSIFIED,
-        OutcomeKind.RECIRCULATED,
-        OutcomeKind.CLOSED,
-    ]
-] = True
 _OPENED: Final = int(OutcomeKind.OPENED)
 _SCANNED: Final = int(OutcomeKind.SCANNED)
 _CLASSIFIED: Final = int(OutcomeKind.CLASSIFIED)
 _RECIRCULATED: Final = int(OutcomeKind.RECIRCULATED)
 _CLOSED: Final = int(OutcomeKind.CLOSED)
 _DEADLINE_MISSED: Final = int(OutcomeKind.DEADLINE_MISSED)
-_PARCEL: Final = int(OutcomeColumn.PARCEL)
 _KIND: Final = int(OutcomeColumn.KIND)
-
-
-PendingStep = tuple[bytes, int, Sequence[ScanRead], Rows, Rows]
-"""One step on its way to the disk: payload, boot id, scanner results, decisions, outcomes.
-
-A plain tuple because one is made in the hot loop for each step.
-"""
+_VALUE: Final = int(OutcomeColumn.VALUE)
+_CAUSE: Final = int(OutcomeColumn.CAUSE)
+_ENCODER: Final = int(OutcomeColumn.ENCODER)
+_OUTCOMES_AT: Final = 5
+"""Where a group counts the outcomes of a step."""
+_DECISION_CELLS: Final = [DecisionColumn.PARCEL, DecisionColumn.GRADE, DecisionColumn.STREAM]
 
 
 @dataclass(slots=True)
@@ -151,7 +140,7 @@ class ParcelBook:
         self._run = run
         self._look_up = look_up
         self._open: dict[int, ParcelRow] = {}
-        self._decided: dict[int, list[int]] = {}
+        self._decided: dict[int, tuple[int, int]] = {}
         self.last_parcel_id = last_parcel_id
         self.tally = Tally()
         self.more_codes: list[tuple[str, int]] = []
@@ -167,79 +156,93 @@ class ParcelBook:
             self._note_decision(parcel)
         return list(self._open.values())
 
-    def take(self, first_step: int, batch: Sequence[PendingStep]) -> list[ParcelRow]:
-        """Follow a batch of steps; return the parcels that ended in it.
+    def take(
+        self, first_step: int, group: Group, reads: Mapping[int, Sequence[ScanRead]]
+    ) -> list[ParcelRow]:
+        """Follow a group of steps; return the parcels that ended in it.
 
         Further codes read on a parcel are left in ``more_codes`` for the caller to take.
+
+        Parameters
+        ----------
+        first_step : int
+        group : Group
+        reads : mapping of int to sequence of ScanRead
+            Scanner results by step, counted from the group's first.
         """
-        self._take_decisions(batch)
-        lengths = [len(pending[4]) for pending in batch]
-        if not any(lengths):
+        self._take_decisions(group.decisions)
+        rows = group.outcomes
+        if not len(rows):
             return []
-        rows = np.concatenate([pending[4] for pending in batch])
         kinds = rows[:, _KIND]
-        missed = rows[kinds == _DEADLINE_MISSED]
-        for cause in missed[:, OutcomeColumn.CAUSE].tolist():
-            self.tally.missed_deadlines[cause] += 1
-        kept = _KEPT_KINDS[kinds]
-        owners = np.repeat(np.arange(len(batch)), lengths)[kept].tolist()
-        closed: list[ParcelRow] = []
-        for index, row in zip(owners, rows[kept].tolist(), strict=True):
-            self._take_outcome(first_step + index, batch[index][2], row, closed)
+        self.tally.missed_deadlines.update(rows[kinds == _DEADLINE_MISSED, _CAUSE].tolist())
+        steps = np.repeat(
+            np.arange(first_step, first_step + len(group)), group.counts[:, _OUTCOMES_AT]
+        )
+
+        def of_kind(kind: int) -> Iterator[tuple[int, list[int]]]:
+            places = np.flatnonzero(kinds == kind)
+            return zip(steps[places].tolist(), rows[places].tolist(), strict=True)
+
+        # Kind by kind, in the order of a parcel's life: within a kind the order of the steps is
+        # kept, and between parcels it does not matter.
+        self._take_opened(of_kind(_OPENED))
+        for step, row in of_kind(_SCANNED):
+            codes = codes_of(row, reads.get(step - first_step, ()))
+            self._note_codes(self._parcel(row[0], step), codes)
+        for step, row in of_kind(_CLASSIFIED):
+            self._parcel(row[0], step).article = row[2]
+        for step, row in of_kind(_RECIRCULATED):
+            self._parcel(row[0], step).laps += 1
+            self.tally.recirculations += 1
+        return self._take_closed(of_kind(_CLOSED))
+
+    def _take_decisions(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        for parcel, grade, stream in rows[:, _DECISION_CELLS].tolist():
+            self._decided[parcel] = (grade, stream)
+        self.tally.decisions += len(rows)
+        rerouted = rows[:, DecisionColumn.KIND] == DecisionKind.REROUTED
+        self.tally.reroutes += int(np.count_nonzero(rerouted))
+
+    def _take_opened(self, outcomes: Iterable[tuple[int, list[int]]]) -> None:
+        run, on_line = self._run, self._open
+        for step, (number, _, eye, _, cause, encoder) in outcomes:
+            on_line[number] = ParcelRow(number, run, None, step, NONE, eye, encoder, cause)
+            self.last_parcel_id = max(self.last_parcel_id, number)
+            self.tally.opened += 1
+
+    def _take_closed(self, outcomes: Iterable[tuple[int, list[int]]]) -> list[ParcelRow]:
+        closed = []
+        endings: list[tuple[int, int, int]] = []
+        for step, (number, _, disposition, chute, cause, encoder) in outcomes:
+            parcel = self._parcel(number, step)
+            self._note_decision(parcel)
+            parcel.closed_step = step
+            parcel.disposition = disposition
+            parcel.chute = chute
+            parcel.cause = cause
+            parcel.closed_encoder = encoder
+            endings.append((disposition, cause, chute))
+            del self._open[number]
+            closed.append(parcel)
+        self.tally.closed += len(closed)
+        self.tally.endings.update(endings)
         return closed
 
-    def _take_decisions(self, batch: Sequence[PendingStep]) -> None:
-        for pending in batch:
-            if not len(pending[3]):
-                continue
-            for row in pending[3].tolist():
-                self._decided[row[DecisionColumn.PARCEL]] = row
-                self.tally.decisions += 1
-                self.tally.reroutes += row[DecisionColumn.KIND] == DecisionKind.REROUTED
-
-    def _take_outcome(
-        self, step: int, reads: Sequence[ScanRead], row: list[int], closed: list[ParcelRow]
-    ) -> None:
-        number, kind, value, chute, cause, encoder = row
-        if kind == _OPENED:
-            self._open[number] = ParcelRow(
-                number,
-                self._run,
-                opened_step=step,
-                opened_eye=value,
-                opened_encoder=encoder,
-                opened_cause=cause,
-            )
-            self.tally.opened += 1
-            self.last_parcel_id = max(self.last_parcel_id, number)
-            return
+    def _parcel(self, number: int, step: int) -> ParcelRow:
+        """Return the row of a parcel on the line, also of one that an earlier run opened."""
         parcel = self._open.get(number)
         if parcel is None:
             parcel = self._look_up(number) or ParcelRow(number, self._run, opened_step=step)
             self._open[number] = parcel
-        if kind == _SCANNED:
-            self._note_codes(parcel, codes_of(row, reads))
-        elif kind == _CLASSIFIED:
-            parcel.article = value
-        elif kind == _RECIRCULATED:
-            parcel.laps += 1
-            self.tally.recirculations += 1
-        elif kind == _CLOSED:
-            self._note_decision(parcel)
-            parcel.closed_step = step
-            parcel.disposition = value
-            parcel.chute = chute
-            parcel.cause = cause
-            parcel.closed_encoder = encoder
-            self.tally.closed += 1
-            self.tally.endings[value, cause, chute] += 1
-            closed.append(self._open.pop(number))
+        return parcel
 
     def _note_decision(self, parcel: ParcelRow) -> None:
-        row = self._decided.pop(parcel.parcel, None)
-        if row is not None:
-            parcel.grade = row[DecisionColumn.GRADE]
-            parcel.stream = row[DecisionColumn.STREAM]
+        decided = self._decided.pop(parcel.parcel, None)
+        if decided is not None:
+            parcel.grade, parcel.stream = decided
 
     def _note_codes(self, parcel: ParcelRow, codes: Sequence[bytes]) -> None:
         for code in codes:
@@ -255,11 +258,11 @@ def codes_of(scanned_row: Sequence[int], reads: Sequence[ScanRead]) -> tuple[byt
 
     A no-read may be concluded without any scanner result; then there is none.
     """
-    encoder = scanned_row[OutcomeColumn.ENCODER]
+    encoder = scanned_row[_ENCODER]
     for read in reads:
         if read.encoder_count == encoder:
             return read.codes
-    sure = len(reads) == 1 and scanned_row[OutcomeColumn.VALUE] != ScanVerdict.NO_READ
+    sure = len(reads) == 1 and scanned_row[_VALUE] != ScanVerdict.NO_READ
     return reads[0].codes if sure else ()
 
 

@@ -14,7 +14,6 @@ more_codes     further code read on a parcel
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -24,9 +23,10 @@ from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import Step, decode_group, join_hashed, split_group
+from sorter.runtime.journal_codec import Step, decode_group, open_group
+from sorter.runtime.journal_group import StepHash, gather
 from sorter.runtime.journal_info import LineNames, Run
-from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep
+from sorter.runtime.journal_parcels import ParcelBook, ParcelRow
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x50534A31
@@ -178,11 +178,6 @@ def _run_of(row: tuple[Any, ...]) -> Run:
     )
 
 
-def pending_of(step: Step) -> PendingStep:
-    """Return a recorded step in the form in which the parcel book takes it."""
-    return (b"", step.inputs.boot_id, step.reads, step.decided.decisions, step.decided.outcomes)
-
-
 class JournalReader:
     """Reads a journal file, also while a controller writes it.
 
@@ -280,13 +275,13 @@ class JournalReader:
 
         Equal to ``run.sha256`` unless the steps were changed afterwards.
         """
-        sha256 = hashlib.sha256()
+        found = StepHash()
         query = "SELECT step, crc32, payload FROM steps WHERE step >= ? AND step < ? ORDER BY step"
         for step, check, payload in self._rows(query, run.first_step, run.next_step):
             if not isinstance(payload, bytes):
                 raise JournalError(f"journal step {step} is damaged: it holds no record")
-            sha256.update(join_hashed(split_group(step, payload, check)))
-        return sha256.hexdigest()
+            found.update(open_group(step, payload, check))
+        return found.hexdigest()
 
     def open_parcels(self, run: Run) -> dict[int, ParcelRow]:
         """Return the parcels on the line at the last committed step of a run, by number.
@@ -299,7 +294,8 @@ class JournalReader:
     def _follow(self, run: Run) -> ParcelBook:
         book = ParcelBook(run.run, run.last_parcel, self.parcel)
         for step in self.steps(run.open_from_step, run.next_step - 1):
-            book.take(step.step, (pending_of(step),))
+            one = gather([(step.now_ns, step.inputs, step.reads, step.decided)])
+            book.take(step.step, one.group(), one.reads)
         return book
 
     def parcel(self, number: int) -> ParcelRow | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+import numpy as np
+
 from sorter.errors import JournalError
+from sorter.model.columns import EventColumn, ScanColumn
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import group_check, join_hashed, last_event_seq
+from sorter.runtime.journal_codec import encode_group, group_check
+from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, RunInfo
-from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, PendingStep, Tally
+from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
 from sorter.runtime.journal_store import (
     IN_MEMORY,
     JournalReader,
@@ -73,7 +76,7 @@ class JournalWriter:
         except JournalError:
             self._unlock()
             raise
-        self._sha256 = hashlib.sha256()
+        self._hash = StepHash()
         try:
             self._begin_run(info)
         except (sqlite3.Error, JournalError) as error:
@@ -168,28 +171,29 @@ class JournalWriter:
 
     def sha256_hex(self) -> str:
         """Return the hash over everything written in this run."""
-        return self._sha256.hexdigest()
+        return self._hash.hexdigest()
 
-    def write(self, batch: Sequence[PendingStep]) -> None:
+    def write(self, steps: GroupBuilder) -> None:
         """Write steps and commit them.
 
         Raises
         ------
         JournalError
-            The file cannot be written; nothing of the batch is in it then.
+            The file cannot be written; nothing of the steps is in it then.
         """
         first_step = self._next_step
-        closed = self.book.take(first_step, batch)
-        self._sha256.update(join_hashed([pending[0] for pending in batch]))
-        acknowledged = _advance(self.acknowledged, batch)
-        self._next_step += len(batch)
+        group = steps.group()
+        closed = self.book.take(first_step, group, steps.reads)
+        self._hash.update(group)
+        acknowledged = _advance(self.acknowledged, group)
+        self._next_step += len(group)
         codes, self.book.more_codes = self.book.more_codes, []
         try:
             with self._transaction():
                 if self._keeps_steps:
-                    group = b"".join([pending[0] for pending in batch])
+                    payload = encode_group(group)
                     self._connection.execute(
-                        _PUT_STEPS, (first_step, len(batch), group_check(group), group)
+                        _PUT_STEPS, (first_step, len(group), group_check(payload), payload)
                     )
                 if closed:
                     self._connection.executemany(_PUT_PARCEL, [row.cells() for row in closed])
@@ -259,21 +263,23 @@ class JournalWriter:
         )
 
 
-def _advance(acknowledged: Acknowledged, batch: Sequence[PendingStep]) -> Acknowledged:
-    """Return what is acknowledged once a batch is on disk; sequences restart with the PLC."""
-    boot_id = batch[-1][1]
-    event_seq = scan_seq = 0
-    for payload, step_boot_id, reads, _, _ in reversed(batch):
-        if step_boot_id != boot_id:
-            return Acknowledged(boot_id, event_seq, scan_seq)
-        event_seq = event_seq or last_event_seq(payload)
-        if reads and not scan_seq:
-            scan_seq = reads[-1].seq
-        if event_seq and scan_seq:
-            break
-    if acknowledged.boot_id == boot_id:
-        event_seq = event_seq or acknowledged.event_seq
-        scan_seq = scan_seq or acknowledged.scan_seq
+def _advance(acknowledged: Acknowledged, group: Group) -> Acknowledged:
+    """Return what is acknowledged once a group is on disk; sequences restart with the PLC."""
+    boot_ids = group.looks[:, 0]
+    boot_id = int(boot_ids[-1])
+    events, scans = group.events, group.scans
+    others = np.flatnonzero(boot_ids != boot_id)
+    if others.size:
+        before = group.counts[: others[-1] + 1].sum(axis=0).tolist()
+        events, scans = events[before[0] :], scans[before[1] :]
+        acknowledged = NOTHING
+    same_boot = acknowledged.boot_id == boot_id
+    event_seq = acknowledged.event_seq if same_boot else 0
+    scan_seq = acknowledged.scan_seq if same_boot else 0
+    if len(events):
+        event_seq = int(events[-1, EventColumn.SEQ])
+    if len(scans):
+        scan_seq = int(scans[-1, ScanColumn.SEQ])
     return Acknowledged(boot_id, event_seq, scan_seq)
 
 

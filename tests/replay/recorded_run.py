@@ -7,7 +7,8 @@ from pathlib import Path
 from plc_sim.closed_loop import simulate
 from sorter.model.frames import Decisions
 from sorter.runtime.journal import RunInfo
-from sorter.runtime.journal_codec import encode_step
+from sorter.runtime.journal_codec import encode_group
+from sorter.runtime.journal_group import gather
 from sorter.runtime.journal_store import JournalReader
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -49,12 +50,13 @@ def rewrite(journal, step_number, change):
     """Replace one step by what `change` makes of it, with fitting check sums."""
     first = group_of(journal, step_number)
     steps = [step for step in read_steps(journal) if group_of(journal, step.step) == first]
-    payload = b""
+    batch = []
     for step in steps:
         inputs, decided = step.inputs, step.decided
         if step.step == step_number:
             inputs, decided = change(inputs, decided)
-        payload += encode_step(step.now_ns, inputs, step.reads, decided)
+        batch.append((step.now_ns, inputs, step.reads, decided))
+    payload = encode_group(gather(batch).group())
     with sqlite3.connect(journal) as database:
         database.execute(
             "UPDATE steps SET payload = ?, crc32 = ? WHERE step = ?",
