@@ -28,15 +28,12 @@ from sorter.errors import ConfigError
 from sorter.host.generate import FeedRow, feed_row, generate_returns
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
-from sorter.io.modbus import ModbusBus
-from sorter.io.opcua import OpcUaBus
 from sorter.model.columns import LineField
 from sorter.ports import Clock, FieldBus, HostLink
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
 from sorter.runtime.journal_parcels import ParcelRow
-from sorter.runtime.logs import configure_logs
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics
 from sorter.runtime.reconcile import Reconciliation, TruthRow, reconcile_rows
@@ -171,7 +168,6 @@ async def _run_live(
 ) -> dict[str, Any]:
     started_s = time.perf_counter()
     clock = MonotonicClock()
-    configure_logs(clock)
     protocol = options.protocol or loaded.line_file.io.protocol
     bus = _field_bus(protocol, options.peer, loaded.line_file.io, clock)
     service = loaded.line_file.service
@@ -353,7 +349,10 @@ def _ignore_stop_signals() -> None:
 
 
 def _field_bus(protocol: Protocol, peer: str | None, io: Io, clock: Clock) -> FieldBus:
+    """Return the bus; each protocol library takes half a second to import, so only that one is."""
     if protocol == "opcua":
+        from sorter.io.opcua import OpcUaBus  # noqa: PLC0415
+
         opcua = io.opcua if peer is None else io.opcua.model_copy(update={"endpoint": peer})
         return OpcUaBus(opcua, io.mailbox, clock)
     modbus = io.modbus
@@ -362,4 +361,6 @@ def _field_bus(protocol: Protocol, peer: str | None, io: Io, clock: Clock) -> Fi
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ConfigError(f"peer '{peer}' is not HOST:PORT, e.g. 192.168.0.10:502")
         modbus = modbus.model_copy(update={"host": host, "port": int(port)})
+    from sorter.io.modbus import ModbusBus  # noqa: PLC0415
+
     return ModbusBus(modbus, io.mailbox, clock)

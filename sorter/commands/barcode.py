@@ -14,7 +14,6 @@ import typer
 
 from sorter.commands.returns import announced_json, find
 from sorter.config.load import LoadedLine, load_line
-from sorter.core.disposition import preview
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.generate import escape_label, unescape_label
 from sorter.host.registry import AnnouncedReturn, Registry, identity_hash
@@ -106,6 +105,9 @@ def _fate(line: _Line | None, codes: tuple[bytes, ...]) -> dict[str, Any] | None
     """Return what the line would do with a parcel that carries these codes."""
     if line is None:
         return None
+    # Imported late: it loads the kernels, for which `sorter --help` need not wait.
+    from sorter.core.disposition import preview  # noqa: PLC0415
+
     scan = ScanRead(seq=1, scanner_idx=0, encoder_count=0, tick_100us=0, codes=codes)
     row = line.host.resolve([scan])[0]
     known = int(row[ScanColumn.KNOWN]) == 1

@@ -6,14 +6,16 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TimeRemainingColumn
 
 from sorter.errors import SorterError
-from sorter.runtime.replay import ReplayResult, replay
+
+if TYPE_CHECKING:
+    from sorter.runtime.replay import ReplayResult
 
 UNREADABLE = 2
 
@@ -51,6 +53,9 @@ def replay_command(
 
 
 def _replay_shown(journal: Path, *, quiet: bool) -> ReplayResult:
+    # Imported late: it loads the kernels, for which `sorter --help` need not wait.
+    from sorter.runtime.replay import replay  # noqa: PLC0415
+
     if quiet or not sys.stderr.isatty():
         return replay(journal)
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
