@@ -303,10 +303,9 @@ def encode_command_header(
     write_u32(block, wire.COMMAND_HEAD, low_first, head)
 
 
-@kernel("void(uint16[::1], int64, int64[::1])")
-def encode_command(block: Words, low_first: int, command: Rows) -> None:
-    """Write one command (``int64[COMMAND_WIDTH]``) to its slot of the command block."""
-    seq = command[CommandColumn.SEQ]
+@kernel("void(uint16[::1], int64, int64, int64[::1])")
+def encode_command(block: Words, low_first: int, seq: int, command: Rows) -> None:
+    """Write one command (``int64[COMMAND_WIDTH]``) as wire sequence `seq` to its slot."""
     at = wire.COMMAND_HEADER_WORDS + (seq % wire.COMMAND_SLOTS) * wire.COMMAND_SLOT_WORDS
     write_u32(block, at + wire.SLOT_SEQ, low_first, seq)
     block[at + wire.SLOT_KIND] = np.uint16(command[CommandColumn.KIND] & 0xFFFF)
@@ -319,3 +318,24 @@ def encode_command(block: Words, low_first: int, command: Rows) -> None:
     block[at + wire.SLOT_HOLD] = np.uint16(0xFFFF if hold > 0xFFFF else hold & 0xFFFF)
     check = check_word(block, at, wire.SLOT_CHECK)
     block[at + wire.SLOT_CHECK] = np.uint16(check)
+
+
+@kernel("void(uint16[::1], int64, int64, int64[:, ::1], int64[:, ::1])")
+def encode_commands(block: Words, low_first: int, head: int, commands: Rows, slots: Rows) -> None:
+    """Write commands to the slots behind wire sequence `head`; there must be room for them.
+
+    Parameters
+    ----------
+    block : uint16[COMMAND_WORDS]
+    low_first, head : int
+    commands : int64[n, COMMAND_WIDTH]
+        Their own sequences go into `slots`, on the wire they are numbered on from `head`.
+    slots : int64[COMMAND_SLOTS, 2]
+        Sequence as decided and parcel of the command in each slot.
+    """
+    for index in range(commands.shape[0]):
+        command = commands[index]
+        slot = (head + 1 + index) % wire.COMMAND_SLOTS
+        slots[slot, 0] = command[CommandColumn.SEQ]
+        slots[slot, 1] = command[CommandColumn.PARCEL]
+        encode_command(block, low_first, head + 1 + index, command)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sorter.kernels.mailbox import encode_command
+from sorter.kernels.mailbox import encode_commands
 from sorter.model import mailbox as wire
 from sorter.model.codes import NONE, CommandKind
-from sorter.model.columns import COMMAND_WIDTH, CommandColumn
+from sorter.model.columns import CommandColumn
 from sorter.model.frames import Rows, Words
 
 DEFAULT_QUEUE_CAPACITY = 256
@@ -46,10 +46,9 @@ class CommandWindow:
         self._block = block
         self._low_first = low_first
         self._queue_capacity = queue_capacity
-        self._queue: dict[int, list[int]] = {}
-        self._row = np.zeros(COMMAND_WIDTH, np.int64)
-        self._decided_seq = [0] * wire.COMMAND_SLOTS
-        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
+        self._queue: dict[int, Rows] = {}
+        self._slots = np.full((wire.COMMAND_SLOTS, 2), NONE, np.int64)
+        self._slot_cells = memoryview(self._slots.reshape(-1).data)
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
@@ -68,9 +67,15 @@ class CommandWindow:
 
     def put(self, commands: Rows) -> None:
         """Queue commands and move as many as fit into the window."""
+        count = len(commands)
+        if not self._queue and self.head - self.acknowledged + count <= wire.COMMAND_SLOTS:
+            # The usual case in one call: commands come one or two at a time.
+            encode_commands(self._block, self._low_first, self.head, commands, self._slots)
+            self.head += count
+            return
         queue = self._queue
-        for command in commands.tolist():
-            parcel = command[CommandColumn.PARCEL]
+        for command in commands:
+            parcel = int(command[CommandColumn.PARCEL])
             if not queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
                 self._send(command)
                 continue
@@ -80,14 +85,14 @@ class CommandWindow:
                 # The oldest has waited longest: it is the first to be too late anyway.
                 del queue[next(iter(queue))]
                 self.overflow += 1
-            queue[parcel] = command
+            queue[parcel] = command.copy()
 
     def take_over(self, acknowledged: int) -> None:
         """Note the PLC's acknowledgement (of the current epoch) and use the slots it freed."""
         if not self.acknowledged < acknowledged <= self.head:
             return
         self.acknowledged = acknowledged
-        self.taken_over = self._decided_seq[acknowledged % wire.COMMAND_SLOTS]
+        self.taken_over = self._slot_cells[2 * (acknowledged % wire.COMMAND_SLOTS)]
         queue = self._queue
         while queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
             self._send(queue.pop(next(iter(queue))))
@@ -98,22 +103,17 @@ class CommandWindow:
         After a restart of the PLC: commands for the belt before it may have reached the PLC
         before it was known to be another one, and must not fire on the belt after it.
         """
-        parcels = [parcel for parcel in self._slot_parcel if parcel != NONE]
-        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
+        parcels = [parcel for parcel in self._slots[:, 1].tolist() if parcel != NONE]
         self._queue.clear()
         self._block[wire.COMMAND_HEADER_WORDS :] = 0
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
         for parcel in parcels:
-            self._send([0, CommandKind.CANCEL_DIVERT, 0, parcel, 0, 0, 0])
-        self._slot_parcel = [NONE] * wire.COMMAND_SLOTS
+            self._send(np.array([0, CommandKind.CANCEL_DIVERT, 0, parcel, 0, 0, 0], np.int64))
+        self._slots[:, 1] = NONE
 
-    def _send(self, command: list[int]) -> None:
+    def _send(self, command: Rows) -> None:
+        one = command.reshape(1, -1)
+        encode_commands(self._block, self._low_first, self.head, one, self._slots)
         self.head += 1
-        slot = self.head % wire.COMMAND_SLOTS
-        self._decided_seq[slot] = command[CommandColumn.SEQ]
-        self._slot_parcel[slot] = command[CommandColumn.PARCEL]
-        self._row[:] = command
-        self._row[CommandColumn.SEQ] = self.head
-        encode_command(self._block, self._low_first, self._row)

@@ -7,33 +7,21 @@ from typing import Final
 import numpy as np
 
 from sorter.config.models import Mailbox
-from sorter.errors import LinkError, LinkRejected
-from sorter.kernels.mailbox import (
-    OTHER_BOOT,
-    Header,
-    ScanHeader,
-    SlotState,
-    decode_ring,
-    decode_scan,
-    decode_status,
-    encode_command_header,
-)
+from sorter.errors import LinkRejected
+from sorter.kernels.mailbox import OTHER_BOOT, Header, decode_status, encode_command_header
 from sorter.model import mailbox as wire
-from sorter.model.columns import EVENT_WIDTH, EventColumn
+from sorter.model.columns import EVENT_WIDTH
 from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
 from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
-from sorter.runtime.scan_payload import scan_read
+from sorter.runtime.ring_reader import RingReader
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
-TORN_TRIES: Final = 3
-RING_READS_AT_ONCE: Final = 16
-"""Ring reads in one exchange; what is left comes with the next, so that acks keep flowing."""
-SCANS_AT_ONCE: Final = 16
 UNKNOWN: Final = Acknowledged(0, 0, 0)
 _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
+_HEARTBEAT_AT = int(wire.COMMAND_HEARTBEAT)
 
 
 class MailboxClient:
@@ -62,10 +50,6 @@ class MailboxClient:
         Exchanges since it last moved.
     behind : bool
         The PLC has more than was delivered: exchange again at once.
-    corrupt_records : int
-        Ring slots skipped because their check never fitted, or that were overwritten.
-    torn_reads : int
-        Slots caught half-written and read again.
     event_overflow, scan_overflow : int
         Records the PLC could not store, since this client started.
     boots_seen : int
@@ -83,15 +67,13 @@ class MailboxClient:
             raise ValueError(f"controller epoch {controller_epoch} is not in 1..2^32-1")
         self._bus = bus
         self._low_first = 1 if mailbox.word_order == "low_first" else 0
-        self._event_slots = mailbox.event_slots
-        self._scan_slots = mailbox.scan_slots
         self._block = np.zeros(wire.COMMAND_WORDS, np.uint16)
+        self._block_cells = memoryview(self._block.data)
         self._status = np.zeros(wire.STATUS_WORDS, np.uint16)
         self._header = np.zeros(len(Header), np.int64)
         self._rows = np.zeros(
             (max(wire.WINDOW_SLOTS, wire.EVENT_PAGE_SLOTS), EVENT_WIDTH), np.int64
         )
-        self._scan = np.zeros(len(ScanHeader), np.int64)
         self._epoch = controller_epoch
         self._own_heartbeat = 0
         self._probe = np.zeros(wire.COMMAND_WORDS, np.uint16)
@@ -104,16 +86,14 @@ class MailboxClient:
         self._acknowledged = UNKNOWN
         self._event_ack = 0
         self._scan_ack = 0
-        self._torn_event_tries = 0
-        self._torn_scan_tries = 0
+        self._header_stale = True
         self._raw_event_overflow = 0
         self._raw_scan_overflow = 0
+        self._rings = RingReader(bus, mailbox, self._low_first, self._header, self._rows)
         self.window = CommandWindow(self._block, self._low_first, queue_capacity)
         self.heartbeat = -1
         self.plc_heartbeat_age_exchanges = 0
         self.behind = False
-        self.corrupt_records = 0
-        self.torn_reads = 0
         self.event_overflow = 0
         self.scan_overflow = 0
         self.boots_seen = 0
@@ -122,6 +102,16 @@ class MailboxClient:
     def epoch(self) -> int:
         """Controller epoch in use; another one after each PLC start."""
         return self._epoch
+
+    @property
+    def corrupt_records(self) -> int:
+        """Ring slots skipped because their check never fitted, or that were overwritten."""
+        return self._rings.corrupt_records
+
+    @property
+    def torn_reads(self) -> int:
+        """Ring slots caught half-written and read again."""
+        return self._rings.torn_reads
 
     @property
     def urgent(self) -> bool:
@@ -197,7 +187,8 @@ class MailboxClient:
         scans: tuple[ScanRead, ...] = ()
         self.behind = False
         if reread or scan_head > last_scan:
-            events, scans = await self._read_rings(events)
+            events, scans = await self._rings.read(events)
+            self.behind = self._rings.behind
         return Frame(
             boot_id,
             line_state,
@@ -223,16 +214,23 @@ class MailboxClient:
             self._acknowledged = acknowledged
             self._event_ack = max(self._event_ack, acknowledged.event_seq)
             self._scan_ack = max(self._scan_ack, acknowledged.scan_seq)
-        head = self._written_head = self.window.head
-        encode_command_header(
-            self._block,
-            self._low_first,
-            self._epoch,
-            self._own_heartbeat,
-            self._event_ack,
-            self._scan_ack,
-            head,
-        )
+            self._header_stale = True
+        head = self.window.head
+        if self._header_stale or head != self._written_head:
+            self._header_stale = False
+            self._written_head = head
+            encode_command_header(
+                self._block,
+                self._low_first,
+                self._epoch,
+                self._own_heartbeat,
+                self._event_ack,
+                self._scan_ack,
+                head,
+            )
+        else:
+            # In most exchanges nothing else is new.
+            self._block_cells[_HEARTBEAT_AT] = self._own_heartbeat
         return self._block
 
     def _decode(self, words: Words) -> int:
@@ -297,106 +295,7 @@ class MailboxClient:
         header[Header.LAST_EVENT] = self._event_ack
         header[Header.LAST_SCAN] = self._scan_ack
         self.boots_seen += 1
-        self._torn_event_tries = self._torn_scan_tries = 0
+        self._rings.restart()
+        self._header_stale = True
         self._raw_event_overflow = self._raw_scan_overflow = 0
         self.heartbeat = -1
-
-    async def _read_rings(self, events: Rows) -> tuple[Rows, tuple[ScanRead, ...]]:
-        """Return `events` with what follows them in the ring, and the new scan records."""
-        header = self._header
-        last_event = int(header[Header.LAST_EVENT])
-        last_scan = int(header[Header.LAST_SCAN])
-        scans: tuple[ScanRead, ...] = ()
-        try:
-            if header[Header.REREAD_FROM]:
-                events = await self._reread(events)
-            scan_head = int(header[Header.SCAN_HEAD])
-            if scan_head > last_scan:
-                scans = await self._read_scans(scan_head)
-        except LinkError:
-            # What was decoded in this exchange goes down with it: the PLC still has it, as it is
-            # not acknowledged, and the next exchange delivers it.
-            if len(events):
-                last_event = int(events[0, EventColumn.SEQ]) - 1
-            header[Header.LAST_EVENT] = last_event
-            header[Header.LAST_SCAN] = last_scan
-            raise
-        return events, scans
-
-    async def _reread(self, events: Rows) -> Rows:
-        """Return `events` and what follows them, read from the event ring."""
-        header = self._header
-        head = int(header[Header.EVENT_HEAD])
-        self._skip_overwritten_events(head)
-        parts = [events]
-        for _ in range(RING_READS_AT_ONCE):
-            following = int(header[Header.LAST_EVENT]) + 1
-            if following > head:
-                break
-            first_slot = following % self._event_slots
-            # Up to the next page border: OPC UA serves the ring in pages of this many slots.
-            to_border = wire.EVENT_PAGE_SLOTS - first_slot % wire.EVENT_PAGE_SLOTS
-            slots = min(to_border, head - following + 1, self._event_slots - first_slot)
-            words = await self._bus.read_events(first_slot, slots)
-            count = decode_ring(
-                np.ascontiguousarray(words, np.uint16), self._low_first, header, self._rows
-            )
-            if count:
-                parts.append(self._rows[:count].copy())
-                self._torn_event_tries = 0
-            if count < slots and not self._skip_bad_event():
-                break
-        self.behind = int(header[Header.LAST_EVENT]) < head
-        return np.concatenate(parts)
-
-    def _skip_overwritten_events(self, head: int) -> None:
-        """Step over events that a full turn of the ring has overwritten."""
-        oldest = head - self._event_slots + 1
-        lost = oldest - 1 - int(self._header[Header.LAST_EVENT])
-        if lost > 0:
-            self.corrupt_records += lost
-            self._header[Header.LAST_EVENT] += lost
-
-    def _skip_bad_event(self) -> bool:
-        """Return whether the slot that stopped the decoder was given up; else try it again."""
-        if self._header[Header.SLOT_STATE] == SlotState.TORN:
-            self.torn_reads += 1
-            self._torn_event_tries += 1
-            if self._torn_event_tries < TORN_TRIES:
-                return False
-        self._torn_event_tries = 0
-        self.corrupt_records += 1
-        self._header[Header.LAST_EVENT] += 1
-        return True
-
-    async def _read_scans(self, head: int) -> tuple[ScanRead, ...]:
-        """Return the scan records up to `head`, each from its own ring slot."""
-        header = self._header
-        oldest = head - self._scan_slots + 1
-        lost = oldest - 1 - int(header[Header.LAST_SCAN])
-        if lost > 0:
-            self.corrupt_records += lost
-            header[Header.LAST_SCAN] += lost
-        scans = []
-        for _ in range(SCANS_AT_ONCE):
-            following = int(header[Header.LAST_SCAN]) + 1
-            if following > head:
-                break
-            words = np.ascontiguousarray(
-                await self._bus.read_scan(following % self._scan_slots), np.uint16
-            )
-            state = decode_scan(words, self._low_first, header, self._scan)
-            if state == SlotState.GOOD:
-                scans.append(scan_read(self._scan.tolist(), words))
-            elif state == SlotState.TORN:
-                self.torn_reads += 1
-                self._torn_scan_tries += 1
-                if self._torn_scan_tries < TORN_TRIES:
-                    break
-                self.corrupt_records += 1
-            else:
-                self.corrupt_records += 1
-            self._torn_scan_tries = 0
-            header[Header.LAST_SCAN] = following
-        self.behind = self.behind or int(header[Header.LAST_SCAN]) < head
-        return tuple(scans)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from sorter.kernels.mailbox import ScanHeader
+from typing import Final
+
+import numpy as np
+
 from sorter.model import mailbox as wire
 from sorter.model.frames import ScanRead, Words
+
+_HIGH_BYTE_FIRST: Final = np.dtype(">u2")
+_PAYLOAD_BYTES: Final = 2 * wire.SCAN_PAYLOAD_WORDS
 
 
 def scan_read(numbers: list[int], words: Words) -> ScanRead:
@@ -13,22 +19,18 @@ def scan_read(numbers: list[int], words: Words) -> ScanRead:
     A payload that contradicts its own lengths is cut where it stops making sense and marked as
     truncated: it came from a device, so it is a value and never an error.
     """
-    used = min(numbers[ScanHeader.BYTE_LENGTH], 2 * wire.SCAN_PAYLOAD_WORDS)
-    payload = words[wire.SCAN_PAYLOAD : wire.SCAN_CHECK].astype(">u2").tobytes()[:used]
+    # Unpacked in the order of ScanHeader: naming each through the enum costs more than decoding.
+    seq, scanner, encoder, tick, code_count, flags, used = numbers
+    used = min(used, _PAYLOAD_BYTES)
+    end_word = wire.SCAN_PAYLOAD + (used + 1) // 2
+    payload = words[wire.SCAN_PAYLOAD : end_word].astype(_HIGH_BYTE_FIRST).tobytes()
     codes: list[bytes] = []
     at = 0
-    while len(codes) < numbers[ScanHeader.CODE_COUNT] and at < used:
+    while len(codes) < code_count and at < used:
         end = at + 1 + payload[at]
         if end > used:
             break
         codes.append(payload[at + 1 : end])
         at = end
-    missing = len(codes) < numbers[ScanHeader.CODE_COUNT]
-    return ScanRead(
-        numbers[ScanHeader.SEQ],
-        numbers[ScanHeader.SCANNER],
-        numbers[ScanHeader.ENCODER],
-        numbers[ScanHeader.TICK],
-        tuple(codes),
-        missing or bool(numbers[ScanHeader.FLAGS] & wire.SCAN_FLAG_TRUNCATED),
-    )
+    truncated = len(codes) < code_count or flags & wire.SCAN_FLAG_TRUNCATED != 0
+    return ScanRead(seq, scanner, encoder, tick, tuple(codes), truncated)

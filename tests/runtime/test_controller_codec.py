@@ -116,7 +116,7 @@ def test_header_fields(low_first: int, event: tuple, command: tuple) -> None:
 @ORDERS
 def test_command_words(low_first: int, event: tuple, command: tuple) -> None:
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
-    encode_command(block, low_first, np.array(COMMAND_ROW, np.int64))
+    encode_command(block, low_first, COMMAND_ROW[0], np.array(COMMAND_ROW, np.int64))
     # sequence 1 lies in slot 1: words 12 + 12 to 12 + 23
     assert tuple(block[24:36].tolist()) == command
     assert not block[:24].any()
@@ -129,7 +129,9 @@ def test_command_words(low_first: int, event: tuple, command: tuple) -> None:
 
 def test_command_counts_wrap_and_long_holds_do_not() -> None:
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
-    encode_command(block, 0, np.array([9, 1, 0, 1, (1 << 32) + 5, (1 << 32) + 6, 70_000], np.int64))
+    encode_command(
+        block, 0, 9, np.array([9, 1, 0, 1, (1 << 32) + 5, (1 << 32) + 6, 70_000], np.int64)
+    )
     slot = block[12:24].tolist()  # sequence 9 lies in slot 0
     assert slot[6:8] == [0, 5]
     assert slot[8:10] == [0, 6]

@@ -19,7 +19,8 @@ from sorter.model.mailbox import (
     STATUS_VERSION,
 )
 from sorter.ports import Acknowledged
-from sorter.runtime.mailbox_client import TORN_TRIES, MailboxClient
+from sorter.runtime.mailbox_client import MailboxClient
+from sorter.runtime.ring_reader import TORN_TRIES
 from sorter.runtime.scan_payload import scan_read
 
 START_EVENTS = 4  # three chutes, one line state

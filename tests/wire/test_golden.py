@@ -25,7 +25,7 @@ from sorter.model import mailbox as wire
 from sorter.model.codes import CommandKind, EventKind, RefusalCause
 from sorter.model.columns import COMMAND_WIDTH, EVENT_WIDTH
 from sorter.model.frames import Words
-from sorter.runtime.mailbox_client import scan_read
+from sorter.runtime.scan_payload import scan_read
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire-contract.md"
 LEFT_OUT = "…"
@@ -160,7 +160,7 @@ def test_command(example: Example) -> None:
     slot = values[0] % wire.COMMAND_SLOTS
     at = wire.COMMAND_HEADER_WORDS + slot * wire.COMMAND_SLOT_WORDS
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
-    controller.encode_command(block, 0, np.array(values, np.int64))
+    controller.encode_command(block, 0, values[0], np.array(values, np.int64))
     assert block[at : at + wire.COMMAND_SLOT_WORDS].tolist() == words.tolist()
     assert not block[:at].any()
     assert not block[at + wire.COMMAND_SLOT_WORDS :].any()
