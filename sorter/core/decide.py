@@ -17,11 +17,13 @@ _NO_COMMANDS = no_rows(COMMAND_WIDTH)
 _NO_DECISIONS = no_rows(DECISION_WIDTH)
 _NO_CANDIDATES = no_rows(CANDIDATE_WIDTH)
 _NO_OUTCOMES = no_rows(OUTCOME_WIDTH)
+_NOTHING = Decisions(_NO_COMMANDS, _NO_DECISIONS, _NO_CANDIDATES, _NO_OUTCOMES)
 
 _NEXT_DUE = int(Register.NEXT_DUE)
 _BOOT_ID = int(Register.BOOT_ID)
 _LINE_STATE = int(Register.LINE_STATE)
 _COMMANDS = int(Register.COMMANDS)
+_OUTCOMES = int(Register.OUTCOMES)
 _MOST_REPORTS = 1024
 
 
@@ -44,22 +46,23 @@ def decide(state: State, inputs: Inputs, now_ns: int) -> Decisions:  # noqa: ARG
     Returns
     -------
     Decisions
-        Arrays are copies, or shared empty ones; they must not be written.
+        Arrays are copies, or shared empty ones; they must not be written, nor the result itself.
     """
     events = inputs.events
     scans = inputs.scans
     encoder_count = inputs.encoder_count
     state.encoder_count = encoder_count
     reports = len(events) + len(scans)
-    registers = state.registers
+    cells = state.cells
     if reports == 0:
-        if encoder_count < registers[_NEXT_DUE] and registers[_BOOT_ID] == inputs.boot_id:
-            registers[_LINE_STATE] = inputs.line_state
-            return Decisions(_NO_COMMANDS, _NO_DECISIONS, _NO_CANDIDATES, _NO_OUTCOMES)
+        # Every second step or so ends here: nothing is new and nothing is due.
+        if encoder_count < cells[_NEXT_DUE] and cells[_BOOT_ID] == inputs.boot_id:
+            cells[_LINE_STATE] = inputs.line_state
+            return _NOTHING
     elif reports > _MOST_REPORTS:
         state.reserve_outputs(reports)
     decide_frame(events, scans, encoder_count, inputs.boot_id, inputs.line_state, *state.tables)
-    commands, decisions, candidates, outcomes = registers[_COMMANDS:].tolist()
+    commands, decisions, candidates, outcomes = cells[_COMMANDS : _OUTCOMES + 1]
     return Decisions(
         state.commands[:commands].copy() if commands else _NO_COMMANDS,
         state.decisions[:decisions].copy() if decisions else _NO_DECISIONS,

@@ -45,6 +45,8 @@ class State:
     chutes : int64[len(ChuteStateColumn), n_chutes]
     registers : int64[len(Register)]
         Scalars, see :class:`~sorter.model.tracking.Register`.
+    cells : memoryview
+        The same memory: reading one cell takes a fifth of what the array takes.
     encoder_count : int
         Of the latest frame; decisions never depend on it, only on the frame at hand.
     """
@@ -57,6 +59,7 @@ class State:
     registers: Rows
     outlets: Rows
     encoder_count: int = 0
+    cells: memoryview = field(init=False)
     commands: Rows = field(init=False)
     decisions: Rows = field(init=False)
     candidates: Rows = field(init=False)
@@ -64,6 +67,7 @@ class State:
     tables: tuple[Rows, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.cells = memoryview(self.registers.data)
         self.reserve_outputs(1024)
 
     @classmethod

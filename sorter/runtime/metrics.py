@@ -6,6 +6,7 @@ happens in :meth:`LineMetrics.flush`, a few times a second, or in the scraping t
 
 from __future__ import annotations
 
+from array import array
 from typing import Final, Protocol
 
 import numpy as np
@@ -20,11 +21,11 @@ from sorter.model.codes import (
     PassResult,
     ScanVerdict,
 )
-from sorter.model.columns import ChuteStateColumn, OutcomeColumn
+from sorter.model.columns import OUTCOME_WIDTH, ChuteStateColumn, OutcomeColumn
 from sorter.model.frames import Frame, Rows
 from sorter.model.layout import LineLayout
 
-FLUSH_AT_ROWS: Final = 2048
+FLUSH_AT_BYTES: Final = 2048 * OUTCOME_WIDTH * 8
 SAMPLE_CAPACITY: Final = 1_000_000
 LATENCY_BOUNDS_S: Final = (
     10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3,
@@ -116,7 +117,7 @@ class LineMetrics:
 
     Attributes
     ----------
-    latencies_ns : list of int
+    latencies_ns : array of int
         Appended to by the loop, one per decision step with news; emptied by :meth:`flush`.
     loops, overruns : int
     ready : bool
@@ -134,9 +135,8 @@ class LineMetrics:
     def __init__(self, layout: LineLayout) -> None:
         self.layout = layout
         self._ms_per_count = layout.counts_to_ms(1.0)
-        self._pending: list[Rows] = []
-        self._pending_rows = 0
-        self.latencies_ns: list[int] = []
+        self._pending = bytearray()
+        self.latencies_ns = array("q")
         self.loops = 0
         self.overruns = 0
         self.ready = False
@@ -175,22 +175,20 @@ class LineMetrics:
 
     def note_outcomes(self, outcomes: Rows) -> None:
         """Take outcome rows to be counted at the next flush."""
-        self._pending.append(outcomes)
-        self._pending_rows += len(outcomes)
-        if self._pending_rows >= FLUSH_AT_ROWS:
+        # Bytes, not the array: kept arrays are scattered over the memory by the next flush.
+        self._pending += outcomes.tobytes()
+        if len(self._pending) >= FLUSH_AT_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Count what has come since the last flush."""
         if self.latencies_ns:
             self.latency.add(np.array(self.latencies_ns, np.int64))
-            self.latencies_ns.clear()
+            del self.latencies_ns[:]
         if not self._pending:
             return
-        rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
-        self._pending.clear()
-        self._pending_rows = 0
-        self._count(rows)
+        pending, self._pending = self._pending, bytearray()
+        self._count(np.frombuffer(pending, np.int64).reshape(-1, OUTCOME_WIDTH))
 
     def _count(self, rows: Rows) -> None:
         kinds = rows[:, OutcomeColumn.KIND]

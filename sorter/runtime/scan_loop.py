@@ -156,10 +156,11 @@ class ScanLoop(Generic[StateT]):
         stopwatch, metrics, supervisor = self._stopwatch, self._metrics, self._supervisor
         period_ns = self._timing.period_ns
         until_yield = STEPS_BETWEEN_YIELDS
+        now_ns = clock.now_ns()
         while not finished():
             commands = self._commands
             if not len(commands) and not client.urgent:
-                await bus.wait(clock.now_ns() + period_ns)
+                await bus.wait(now_ns + period_ns)
             began_ns = stopwatch()
             self._commands = NO_COMMANDS  # the client keeps them even when the exchange fails
             frame = await client.exchange(journal.acknowledged(), commands)

@@ -101,7 +101,7 @@ def test_scrape_counts_outcomes(served: Served) -> None:
             (OutcomeKind.CLOSED, FinalDisposition.LOST, NONE, Cause.MISTRACKED),
         )
     )
-    metrics.latencies_ns += [15_000, 40_000, 3_000_000]
+    metrics.latencies_ns.extend([15_000, 40_000, 3_000_000])
     metrics.flush()
     scraped = served.scrape()
     parcels = {
