@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import DRAW_BLOCK
 from .feed import FeedParcel
 from .scenario import (
     Arrivals,
@@ -26,7 +27,6 @@ from .scenario import (
 )
 
 NS_PER_S = 1_000_000_000
-_BLOCK = 512
 
 
 class Concern(IntEnum):
@@ -62,28 +62,27 @@ class Draws:
     def next_ns(self) -> int:
         """Return the next duration."""
         if not self._block:
-            self._block = self._draw()
+            self._block = self.block_ns()[::-1].tolist()
         return self._block.pop()
 
-    def _draw(self) -> list[int]:
+    def block_ns(self) -> NDArray[np.int64]:
+        """Return the next `DRAW_BLOCK` durations at once."""
         duration = self._duration
         draw = self._generator
         seconds: NDArray[np.floating[Any]]
         if isinstance(duration, ConstantTime):
-            seconds = np.full(_BLOCK, duration.value_s)
+            seconds = np.full(DRAW_BLOCK, duration.value_s)
         elif isinstance(duration, ExponentialTime):
-            seconds = draw.exponential(duration.mean_s, _BLOCK)
+            seconds = draw.exponential(duration.mean_s, DRAW_BLOCK)
         elif isinstance(duration, NormalTime):
             seconds = np.maximum(
-                draw.normal(duration.mean_s, duration.sd_s, _BLOCK), duration.least_s
+                draw.normal(duration.mean_s, duration.sd_s, DRAW_BLOCK), duration.least_s
             )
         elif isinstance(duration, GeometricTime):
-            seconds = draw.geometric(duration.success, _BLOCK) * duration.slot_s
+            seconds = draw.geometric(duration.success, DRAW_BLOCK) * duration.slot_s
         else:
-            seconds = draw.uniform(duration.from_s, duration.to_s, _BLOCK)
-        drawn: list[int] = np.rint(seconds * NS_PER_S).astype(np.int64).tolist()
-        drawn.reverse()
-        return drawn
+            seconds = draw.uniform(duration.from_s, duration.to_s, DRAW_BLOCK)
+        return np.rint(seconds * NS_PER_S).astype(np.int64)
 
 
 def arrival_times_ns(arrivals: Arrivals, feed: Sequence[FeedParcel], seed: int) -> list[int]:

@@ -3,134 +3,128 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 
-NEVER_NS = 1 << 62
+from .cells import (
+    AT_MARKS,
+    AT_PIECES,
+    BASE,
+    COUNTS_PER_MM,
+    JUMP_BASE,
+    JUMP_MM,
+    JUMP_REALS,
+    MARK_MM,
+    MARKS,
+    NEVER_NS,
+    NS_PER_MM,
+    PIECE_MM,
+    PIECE_NS,
+    PIECE_REALS,
+    PIECE_SPEED,
+    PIECES,
+    SINCE_MM,
+    SINCE_NS,
+    SPEED_MM_NS,
+    TICK_START,
+    Ints,
+    Reals,
+)
+from .jit import inner
+
+NS_PER_TICK = 100_000
 
 
-class Belt:
-    """Belt travel in mm, zero at time zero, running at once.
+@inner
+def travel_at(ints: Ints, reals: Reals, now_ns: int) -> float:
+    """Return the travel at a time not before the last start or stop."""
+    travel: float = reals[SINCE_MM] + (now_ns - ints[SINCE_NS]) * reals[SPEED_MM_NS]
+    return travel
 
-    Parameters
-    ----------
-    speed_mm_s : float
-    mm_per_count : float
-    encoder_slip : float
-        Relative error of the encoder.
-    encoder_start : int
-    tick_start : int
-    """
 
-    __slots__ = (
-        "_bases",
-        "_counts_per_mm",
-        "_marks",
-        "_pieces",
-        "_running_speed",
-        "_tick_start",
-        "ns_per_mm",
-        "since_mm",
-        "since_ns",
-        "speed_mm_ns",
-    )
+@inner
+def time_of(ints: Ints, reals: Reals, travel_mm: float) -> int:
+    """Return when the belt will have travelled so far; never while it stands."""
+    ahead = travel_mm - reals[SINCE_MM]
+    if ahead <= 0.0:
+        return int(ints[SINCE_NS])
+    if reals[SPEED_MM_NS] <= 0.0:
+        return NEVER_NS
+    return int(ints[SINCE_NS]) + int(ahead * reals[NS_PER_MM]) + 1
 
-    def __init__(
-        self,
-        speed_mm_s: float,
-        mm_per_count: float,
-        encoder_slip: float,
-        encoder_start: int,
-        tick_start: int,
-    ) -> None:
-        self._running_speed = speed_mm_s * 1e-9
-        self.speed_mm_ns = self._running_speed
-        self.ns_per_mm = 1.0 / self._running_speed
-        self._counts_per_mm = (1.0 + encoder_slip) / mm_per_count
-        self.since_ns = 0
-        self.since_mm = 0.0
-        self._pieces: list[tuple[float, int, float]] = [(0.0, 0, self._running_speed)]
-        self._marks: list[float] = [0.0]  # travel at which the encoder's base changed
-        self._bases: list[float] = [float(encoder_start)]
-        self._tick_start = tick_start
 
-    # --- travel and time ------------------------------------------------------------------------
-    @property
-    def running(self) -> bool:
-        """Whether the belt moves."""
-        return self.speed_mm_ns > 0.0
+@inner
+def tick_at(ints: Ints, reals: Reals, travel_mm: float) -> int:
+    """Return the PLC tick at a travel of the past or present."""
+    if travel_mm >= reals[SINCE_MM]:
+        at_ns = int(ints[SINCE_NS]) + int((travel_mm - reals[SINCE_MM]) * reals[NS_PER_MM])
+        return int(ints[TICK_START]) + at_ns // NS_PER_TICK
+    piece = ints[AT_PIECES] + (ints[PIECES] - 1) * PIECE_REALS
+    while piece > ints[AT_PIECES] and reals[piece + PIECE_MM] > travel_mm:
+        piece -= PIECE_REALS
+    past_ns = reals[piece + PIECE_NS]
+    if reals[piece + PIECE_SPEED] > 0.0:
+        past_ns += (travel_mm - reals[piece + PIECE_MM]) / reals[piece + PIECE_SPEED]
+    return int(ints[TICK_START]) + int(past_ns) // NS_PER_TICK
 
-    def travel_at(self, now_ns: int) -> float:
-        """Return the travel at a time not before the last start or stop."""
-        return self.since_mm + (now_ns - self.since_ns) * self.speed_mm_ns
 
-    def time_of(self, travel_mm: float) -> int:
-        """Return when the belt will have travelled so far; never while it stands."""
-        ahead = travel_mm - self.since_mm
-        if ahead <= 0.0:
-            return self.since_ns
-        if self.speed_mm_ns <= 0.0:
-            return NEVER_NS
-        return self.since_ns + int(ahead * self.ns_per_mm) + 1
+@inner
+def encoder_at(ints: Ints, reals: Reals, travel_mm: float) -> int:
+    """Return the unwrapped encoder count at a travel."""
+    if travel_mm >= reals[MARK_MM]:
+        return int(reals[BASE] + (travel_mm - reals[MARK_MM]) * reals[COUNTS_PER_MM])
+    mark = ints[AT_MARKS] + (ints[MARKS] - 1) * JUMP_REALS
+    while mark > ints[AT_MARKS] and reals[mark + JUMP_MM] > travel_mm:
+        mark -= JUMP_REALS
+    counts = (travel_mm - reals[mark + JUMP_MM]) * reals[COUNTS_PER_MM]
+    count: int = math.floor(reals[mark + JUMP_BASE] + counts)
+    return count
 
-    def tick_at(self, travel_mm: float) -> int:
-        """Return the PLC tick at a travel of the past or present."""
-        if travel_mm >= self.since_mm:
-            at_ns = self.since_ns + (travel_mm - self.since_mm) * self.ns_per_mm
-        else:
-            index = bisect_right(self._pieces, (travel_mm, -1, 0.0)) - 1
-            start_mm, start_ns, speed = self._pieces[max(index, 0)]
-            at_ns = start_ns + ((travel_mm - start_mm) / speed if speed > 0.0 else 0.0)
-        return self._tick_start + int(at_ns) // 100_000
 
-    def tick_now(self, now_ns: int) -> int:
-        """Return the PLC tick at a time."""
-        return self._tick_start + now_ns // 100_000
+@inner
+def time_of_count(ints: Ints, reals: Reals, encoder: int) -> int:
+    """Return when the encoder will show a count, if it does not jump again."""
+    travel_mm = reals[MARK_MM] + (encoder - reals[BASE]) / reals[COUNTS_PER_MM]
+    return time_of(ints, reals, travel_mm)
 
-    def run(self, now_ns: int, running: bool) -> None:
-        """Start or stop."""
-        self.since_mm = self.travel_at(now_ns)
-        self.since_ns = now_ns
-        self.speed_mm_ns = self._running_speed if running else 0.0
-        self._pieces.append((self.since_mm, now_ns, self.speed_mm_ns))
 
-    def latch_at(self, travel_mm: float) -> tuple[int, int]:
-        """Return encoder count and tick at a travel of the past or present."""
-        mark = self._marks[-1]
-        if travel_mm < self.since_mm or travel_mm < mark:
-            return self.encoder_at(travel_mm), self.tick_at(travel_mm)
-        return (
-            int(self._bases[-1] + (travel_mm - mark) * self._counts_per_mm),
-            self._tick_start
-            + (self.since_ns + int((travel_mm - self.since_mm) * self.ns_per_mm)) // 100_000,
-        )
+@inner
+def tick_now(ints: Ints, now_ns: int) -> int:
+    """Return the PLC tick at a time."""
+    return int(ints[TICK_START]) + now_ns // NS_PER_TICK
 
-    def sample(self, now_ns: int) -> tuple[int, int]:
-        """Return encoder count and tick at a time not before the last start or stop."""
-        travel_mm = self.since_mm + (now_ns - self.since_ns) * self.speed_mm_ns
-        return (
-            int(self._bases[-1] + (travel_mm - self._marks[-1]) * self._counts_per_mm),
-            self._tick_start + now_ns // 100_000,
-        )
 
-    # --- encoder --------------------------------------------------------------------------------
-    def encoder_at(self, travel_mm: float) -> int:
-        """Return the unwrapped encoder count at a travel."""
-        if travel_mm >= self._marks[-1]:
-            return int(self._bases[-1] + (travel_mm - self._marks[-1]) * self._counts_per_mm)
-        index = max(bisect_right(self._marks, travel_mm) - 1, 0)
-        counts = (travel_mm - self._marks[index]) * self._counts_per_mm
-        return math.floor(self._bases[index] + counts)
+def run_belt(ints: Ints, reals: Reals, now_ns: int, speed_mm_ns: float) -> None:
+    """Start or stop the belt."""
+    reals[SINCE_MM] = travel_at(ints, reals, now_ns)
+    ints[SINCE_NS] = now_ns
+    reals[SPEED_MM_NS] = speed_mm_ns
+    piece = ints[AT_PIECES] + ints[PIECES] * PIECE_REALS
+    ints[PIECES] += 1
+    reals[piece : piece + PIECE_REALS] = (reals[SINCE_MM], now_ns, speed_mm_ns)
 
-    def travel_of(self, encoder: int) -> float:
-        """Return the travel at which the encoder will show a count, if it does not jump again."""
-        return self._marks[-1] + (encoder - self._bases[-1]) / self._counts_per_mm
 
-    def jump(self, travel_mm: float, slip_mm: float) -> None:
-        """Let the encoder count `slip_mm` that the belt did not travel."""
-        counts = (travel_mm - self._marks[-1] + slip_mm) * self._counts_per_mm
-        self._bases.append(self._bases[-1] + counts)
-        self._marks.append(travel_mm)
+def jump_encoder(ints: Ints, reals: Reals, travel_mm: float, slip_mm: float) -> None:
+    """Let the encoder count `slip_mm` that the belt did not travel."""
+    reals[BASE] += (travel_mm - reals[MARK_MM] + slip_mm) * reals[COUNTS_PER_MM]
+    reals[MARK_MM] = travel_mm
+    mark = ints[AT_MARKS] + ints[MARKS] * JUMP_REALS
+    ints[MARKS] += 1
+    reals[mark : mark + JUMP_REALS] = (travel_mm, reals[BASE])
 
-    def mm_of(self, counts: int) -> float:
-        """Return the belt travel that moves the encoder by so many counts."""
-        return counts / self._counts_per_mm
+
+def set_up_belt(
+    ints: Ints,
+    reals: Reals,
+    speed_mm_s: float,
+    counts_per_mm: float,
+    starts: tuple[int, int],
+) -> None:
+    """Let the belt run from time and travel zero; `starts` are those of encoder and tick."""
+    speed = speed_mm_s * 1e-9
+    reals[SPEED_MM_NS] = speed
+    reals[NS_PER_MM] = 1.0 / speed
+    reals[COUNTS_PER_MM] = counts_per_mm
+    reals[BASE], ints[TICK_START] = starts
+    ints[PIECES] = ints[MARKS] = 1
+    piece, mark = ints[AT_PIECES], ints[AT_MARKS]
+    reals[piece : piece + PIECE_REALS] = (0.0, 0, speed)
+    reals[mark : mark + JUMP_REALS] = (0.0, reals[BASE])

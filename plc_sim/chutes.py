@@ -2,163 +2,203 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Protocol
-
 from sorter.config.models import Chute
-from sorter.model.codes import ChuteBit
+from sorter.model.codes import ChuteBit, EventKind
 
+from .agenda import after, next_duration_ns
 from .arrivals import Concern, Draws, generator
+from .belt import encoder_at, tick_now, travel_at
+from .cells import (
+    AT_CHUTE_MM,
+    AT_CHUTES,
+    AT_PARCEL_MM,
+    AT_PARCELS,
+    BAG_CHANGED,
+    BAG_CLOSED,
+    CALL_RATIO,
+    CHANGE,
+    CHUTE_ACTUATION,
+    CHUTE_BITS,
+    CHUTE_BUSY,
+    CHUTE_CALLED,
+    CHUTE_CAPACITY,
+    CHUTE_CAPACITY_MM,
+    CHUTE_CELLS,
+    CHUTE_COUNT,
+    CHUTE_ENTRY,
+    CHUTE_FIRST,
+    CHUTE_JAMMED,
+    CHUTE_LAST,
+    CHUTE_OPEN,
+    CHUTE_OPERATOR,
+    CHUTE_POSITION,
+    CHUTE_REALS,
+    CHUTE_STREAMS,
+    CHUTE_USED,
+    INDUCTIONS,
+    NOBODY,
+    NOW_NS,
+    PARCEL_CELLS,
+    PARCEL_LENGTH,
+    PARCEL_NEXT,
+    PARCEL_REALS,
+    PARCEL_SERVED,
+    RESPONSE,
+    SERVERS,
+    SERVICE,
+    Ints,
+    Reals,
+)
+from .jit import inner
+from .plc_kernels import ChuteCell
 from .scenario import ChuteService
+from .wires import Wires, latch
+
+BIT_OPEN = int(ChuteBit.OPEN)
+BIT_HALF_FULL = int(ChuteBit.HALF_FULL)
+BIT_FULL = int(ChuteBit.FULL)
+BIT_JAMMED = int(ChuteBit.JAMMED)
+CHUTE_CHANGED = int(EventKind.CHUTE_CHANGED)
+CHUTE_EMPTIED = int(EventKind.CHUTE_EMPTIED)
 
 
-class Scheduler(Protocol):
-    """Calls back at a time."""
-
-    def after(self, delay_ns: int, callback: Callable[[int], None], argument: int) -> None:
-        """Call `callback(argument)` when `delay_ns` has passed."""
-        ...
-
-
-class ChuteSensors(Protocol):
-    """Where a chute's sensors are wired to."""
-
-    def chute_changed(self, chute: int, bits: int) -> None:
-        """Take over the state bits of a chute."""
-        ...
-
-    def chute_emptied(self, chute: int, parcels: int) -> None:
-        """Take over that parcels were taken out, 0: all."""
-        ...
+@inner
+def fill_ratio(ints: Ints, reals: Reals, chute: int) -> float:
+    """Return how full a chute is; 1 is full, 0 for one without a limit."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    real = ints[AT_CHUTE_MM] + chute * CHUTE_REALS
+    ratio = 0.0
+    if ints[cell + CHUTE_CAPACITY] > 0:
+        ratio = ints[cell + CHUTE_COUNT] / ints[cell + CHUTE_CAPACITY]
+    if reals[real + CHUTE_CAPACITY_MM] > 0.0:
+        ratio = max(ratio, reals[real + CHUTE_USED] / reals[real + CHUTE_CAPACITY_MM])
+    return ratio
 
 
-class ChuteState:
-    """One chute."""
-
-    __slots__ = (
-        "bits",
-        "busy_servers",
-        "called",
-        "capacity_mm",
-        "capacity_parcels",
-        "change",
-        "jammed",
-        "lengths",
-        "open",
-        "operator",
-        "response",
-        "service",
-        "used_mm",
-    )
-
-    def __init__(self, chute: Chute, index: int, service: ChuteService, seed: int) -> None:
-        self.capacity_parcels = chute.capacity.parcels
-        self.capacity_mm = chute.capacity.length_mm
-        self.operator = chute.emptied_by == "operator"
-        self.lengths: deque[float] = deque()
-        self.used_mm = 0.0
-        self.bits = int(ChuteBit.OPEN)
-        self.open = True
-        self.jammed = False
-        self.called = False
-        self.busy_servers = 0
-        drawn = generator(seed, Concern.CHUTE_SERVICE, index)
-        self.service = Draws(service.takeaway.service, drawn)
-        self.response = Draws(
-            service.operator.response, generator(seed, Concern.OPERATOR, 2 * index)
-        )
-        self.change = Draws(
-            service.operator.change, generator(seed, Concern.OPERATOR, 2 * index + 1)
-        )
-
-    def fill_ratio(self) -> float:
-        """Return how full it is; 1 is full, 0 for a chute without a limit."""
-        ratio = 0.0
-        if self.capacity_parcels:
-            ratio = len(self.lengths) / self.capacity_parcels
-        if self.capacity_mm:
-            ratio = max(ratio, self.used_mm / self.capacity_mm)
-        return ratio
-
-    def sensed(self) -> int:
-        """Return the state bits that its sensors show."""
-        ratio = self.fill_ratio()
-        bits = int(ChuteBit.OPEN) if self.open else 0
-        if ratio >= 0.5:
-            bits |= int(ChuteBit.HALF_FULL)
-        if ratio >= 1.0:
-            bits |= int(ChuteBit.FULL)
-        if self.jammed:
-            bits |= int(ChuteBit.JAMMED)
-        return bits
+@inner
+def sense_chute(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
+    """Let the PLC know when a chute's sensors show something else."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    ratio = fill_ratio(ints, reals, chute)
+    bits = 0
+    if ints[cell + CHUTE_OPEN]:
+        bits |= BIT_OPEN
+    if ratio >= 0.5:
+        bits |= BIT_HALF_FULL
+    if ratio >= 1.0:
+        bits |= BIT_FULL
+    if ints[cell + CHUTE_JAMMED]:
+        bits |= BIT_JAMMED
+    if bits == ints[cell + CHUTE_BITS]:
+        return
+    ints[cell + CHUTE_BITS] = bits
+    wires.chutes[ChuteCell.BITS, chute] = bits
+    now_ns = ints[NOW_NS]
+    encoder = encoder_at(ints, reals, travel_at(ints, reals, now_ns))
+    latch(wires, CHUTE_CHANGED, chute, encoder, tick_now(ints, now_ns), 0, bits)
 
 
-class ChuteFloor:
-    """All chutes and the people and conveyors that empty them."""
+@inner
+def report_emptied(ints: Ints, reals: Reals, wires: Wires, chute: int, parcels: int) -> None:
+    """Let the PLC know that parcels were taken out, 0: all."""
+    now_ns = ints[NOW_NS]
+    encoder = encoder_at(ints, reals, travel_at(ints, reals, now_ns))
+    latch(wires, CHUTE_EMPTIED, chute, encoder, tick_now(ints, now_ns), parcels, 0)
+    sense_chute(ints, reals, wires, chute)
 
-    def __init__(
-        self,
-        chutes: tuple[Chute, ...],
-        service: ChuteService,
-        seed: int,
-        scheduler: Scheduler,
-        sensors: ChuteSensors,
-    ) -> None:
-        self.states = [ChuteState(chute, i, service, seed) for i, chute in enumerate(chutes)]
-        self._servers = service.takeaway.servers
-        self._call_ratio = service.operator.call_at_fill_ratio
-        self._scheduler = scheduler
-        self._sensors = sensors
 
-    def entered(self, index: int, length_mm: float) -> None:
-        """Put a parcel into a chute, full or not."""
-        state = self.states[index]
-        state.lengths.append(length_mm)
-        state.used_mm += length_mm
-        self._sense(index)
-        if not state.operator:
-            if state.busy_servers < self._servers:
-                state.busy_servers += 1
-                self._scheduler.after(state.service.next_ns(), self._served, index)
-        elif not state.called and state.fill_ratio() >= self._call_ratio:
-            state.called = True
-            self._scheduler.after(state.response.next_ns(), self._close, index)
+@inner
+def chute_stream(ints: Ints, chute: int, what: int) -> int:
+    """Return which stream of draws a chute's durations come from."""
+    return int(ints[INDUCTIONS]) + chute * CHUTE_STREAMS + what
 
-    def jam(self, index: int, jammed: bool) -> None:
-        """Jam a chute, or free it."""
-        self.states[index].jammed = jammed
-        self._sense(index)
 
-    def _sense(self, index: int) -> None:
-        state = self.states[index]
-        bits = state.sensed()
-        if bits != state.bits:
-            state.bits = bits
-            self._sensors.chute_changed(index, bits)
+@inner
+def put_into_chute(ints: Ints, reals: Reals, wires: Wires, chute: int, row: int) -> None:
+    """Put a parcel into a chute, full or not."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    ints[ints[AT_PARCELS] + row * PARCEL_CELLS + PARCEL_NEXT] = NOBODY
+    if ints[cell + CHUTE_COUNT] == 0:
+        ints[cell + CHUTE_FIRST] = row
+    else:
+        last = ints[cell + CHUTE_LAST]
+        ints[ints[AT_PARCELS] + last * PARCEL_CELLS + PARCEL_NEXT] = row
+    ints[cell + CHUTE_LAST] = row
+    ints[cell + CHUTE_COUNT] += 1
+    length = reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_LENGTH]
+    reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_USED] += length
+    sense_chute(ints, reals, wires, chute)
+    if ints[cell + CHUTE_OPERATOR] == 0:
+        if ints[cell + CHUTE_BUSY] < ints[SERVERS]:
+            ints[cell + CHUTE_BUSY] += 1
+            delay = next_duration_ns(ints, chute_stream(ints, chute, SERVICE))
+            after(ints, delay, PARCEL_SERVED, chute)
+    elif ints[cell + CHUTE_CALLED] == 0 and fill_ratio(ints, reals, chute) >= reals[CALL_RATIO]:
+        ints[cell + CHUTE_CALLED] = 1
+        delay = next_duration_ns(ints, chute_stream(ints, chute, RESPONSE))
+        after(ints, delay, BAG_CLOSED, chute)
 
-    def _served(self, index: int) -> None:
-        state = self.states[index]
-        if state.lengths:
-            state.used_mm -= state.lengths.popleft()
-            self._sensors.chute_emptied(index, 1)
-            self._sense(index)
-        if len(state.lengths) >= state.busy_servers:
-            self._scheduler.after(state.service.next_ns(), self._served, index)
-        else:
-            state.busy_servers -= 1
 
-    def _close(self, index: int) -> None:
-        state = self.states[index]
-        state.open = False
-        self._sense(index)
-        self._scheduler.after(state.change.next_ns(), self._changed, index)
+@inner
+def parcel_served(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
+    """Let a takeaway carry one parcel off and begin with the next."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    if ints[cell + CHUTE_COUNT] > 0:
+        row = ints[cell + CHUTE_FIRST]
+        ints[cell + CHUTE_FIRST] = ints[ints[AT_PARCELS] + row * PARCEL_CELLS + PARCEL_NEXT]
+        ints[cell + CHUTE_COUNT] -= 1
+        length = reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_LENGTH]
+        reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_USED] -= length
+        report_emptied(ints, reals, wires, chute, 1)
+    if ints[cell + CHUTE_COUNT] >= ints[cell + CHUTE_BUSY]:
+        delay = next_duration_ns(ints, chute_stream(ints, chute, SERVICE))
+        after(ints, delay, PARCEL_SERVED, chute)
+    else:
+        ints[cell + CHUTE_BUSY] -= 1
 
-    def _changed(self, index: int) -> None:
-        state = self.states[index]
-        state.lengths.clear()
-        state.used_mm = 0.0
-        state.open = True
-        state.called = False
-        self._sensors.chute_emptied(index, 0)
-        self._sense(index)
+
+@inner
+def close_bag(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
+    """Let the operator close a chute and begin to change its bag."""
+    ints[ints[AT_CHUTES] + chute * CHUTE_CELLS + CHUTE_OPEN] = 0
+    sense_chute(ints, reals, wires, chute)
+    delay = next_duration_ns(ints, chute_stream(ints, chute, CHANGE))
+    after(ints, delay, BAG_CHANGED, chute)
+
+
+@inner
+def bag_changed(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
+    """Open a chute again, with an empty bag."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    ints[cell + CHUTE_COUNT] = 0
+    ints[cell + CHUTE_OPEN] = 1
+    ints[cell + CHUTE_CALLED] = 0
+    reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_USED] = 0.0
+    report_emptied(ints, reals, wires, chute, 0)
+
+
+def set_up_chutes(ints: Ints, reals: Reals, chutes: tuple[Chute, ...]) -> None:
+    """Write the tables of open, empty chutes."""
+    for index, chute in enumerate(chutes):
+        cell = ints[AT_CHUTES] + index * CHUTE_CELLS
+        ints[cell + CHUTE_BITS] = BIT_OPEN
+        ints[cell + CHUTE_OPEN] = 1
+        ints[cell + CHUTE_OPERATOR] = chute.emptied_by == "operator"
+        ints[cell + CHUTE_CAPACITY] = chute.capacity.parcels or 0
+        real = ints[AT_CHUTE_MM] + index * CHUTE_REALS
+        reals[real + CHUTE_POSITION] = chute.position_mm
+        reals[real + CHUTE_ACTUATION] = chute.actuation_distance_mm
+        reals[real + CHUTE_ENTRY] = chute.entry_distance_mm
+        reals[real + CHUTE_CAPACITY_MM] = chute.capacity.length_mm or 0.0
+
+
+def chute_draws(service: ChuteService, chutes: int, seed: int) -> list[Draws]:
+    """Return the durations of each chute: service, response of the operator, bag change."""
+    draws: list[Draws] = []
+    for index in range(chutes):
+        draws += [
+            Draws(service.takeaway.service, generator(seed, Concern.CHUTE_SERVICE, index)),
+            Draws(service.operator.response, generator(seed, Concern.OPERATOR, 2 * index)),
+            Draws(service.operator.change, generator(seed, Concern.OPERATOR, 2 * index + 1)),
+        ]
+    return draws

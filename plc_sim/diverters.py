@@ -2,116 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+import numpy as np
 
 from sorter.config.models import Line
 
+from .agenda import at_travel
 from .arrivals import Concern, generator
-from .belt import Belt
-from .ring import ParcelRing
-from .scenario import ScenarioFile
-from .truth import PhysicalParcel
+from .belt import travel_at
+from .cells import (
+    AGENDA_NEEDED,
+    AGENDA_ROOM,
+    AGENDA_SIZE,
+    AT_CHUTE_MM,
+    AT_CHUTES,
+    AT_FAILS,
+    AT_JITTER_MM,
+    AT_PARCEL_MM,
+    AT_RING,
+    AT_RING_MM,
+    CHUTE_ACTUATION,
+    CHUTE_CELLS,
+    CHUTE_FIRED,
+    CHUTE_FORCED_FAILURES,
+    CHUTE_POSITION,
+    CHUTE_REALS,
+    COUNTS_PER_MM,
+    DIVERTER_DRAWS,
+    DIVERTER_PASSED,
+    FAULT_FAILED_DIVERT,
+    LOOP_MM,
+    MARGIN_MM,
+    NOW_NS,
+    PARCEL_LEFT,
+    PARCEL_PHASE,
+    PARCEL_REALS,
+    RING_SIZE,
+    Ints,
+    Reals,
+)
+from .inductions import leave_belt
+from .jit import inner
+from .ring import first_not_before
+from .scenario import DiverterQuality
+from .way import fly, note_fault
 
-_DRAWN = 4096
-"""Draws per diverter; they come round again after so many firings."""
 
+@inner
+def fire_diverter(ints: Ints, reals: Reals, chute: int, hold_counts: int) -> bool:
+    """Fire now: engaged after the actuation distance, for so much belt travel.
 
-class Floor(Protocol):
-    """What diverters need of the plant."""
-
-    line: Line
-    belt: Belt
-    ring: ParcelRing
-
-    @property
-    def travel_mm(self) -> float:
-        """Belt travel now."""
-        ...
-
-    def at_travel(
-        self, travel_mm: float, callback: Callable[[Any, Any], None], first: Any, second: Any
-    ) -> None:
-        """Call back when the belt has travelled so far."""
-        ...
-
-    def leave_belt(self, parcel: PhysicalParcel, at_mm: float) -> None:
-        """Take a parcel off the belt."""
-        ...
-
-    def fly(self, parcel: PhysicalParcel, chute: int, lead_mm: float) -> None:
-        """Let a parcel slide to a chute's entry eye."""
-        ...
-
-
-class Diverters:
-    """All diverters of a line.
-
-    Parameters
-    ----------
-    scenario : ScenarioFile
-    floor : Floor
-    seed : int
-    margin_mm : float
-        How far a parcel may slip between firing and passing.
+    Returns
+    -------
+    bool
+        False: nothing was done, the agenda needs more room first.
     """
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    real = ints[AT_CHUTE_MM] + chute * CHUTE_REALS
+    margin = reals[MARGIN_MM]
+    hold_mm = hold_counts / reals[COUNTS_PER_MM]
+    laps = 1
+    if reals[LOOP_MM] > 0.0:
+        laps = 2 + int((hold_mm + 2 * margin) / reals[LOOP_MM])
+    if ints[AGENDA_ROOM] - ints[AGENDA_SIZE] < laps * ints[RING_SIZE]:
+        ints[AGENDA_NEEDED] = laps * ints[RING_SIZE]
+        return False
+    draw = chute * DIVERTER_DRAWS + ints[cell + CHUTE_FIRED] % DIVERTER_DRAWS
+    ints[cell + CHUTE_FIRED] += 1
+    actuation = reals[real + CHUTE_ACTUATION] + reals[ints[AT_JITTER_MM] + draw]
+    engaged = travel_at(ints, reals, ints[NOW_NS]) + max(actuation, 0.0)
+    failed = ints[ints[AT_FAILS] + draw] != 0
+    if ints[cell + CHUTE_FORCED_FAILURES] > 0:
+        ints[cell + CHUTE_FORCED_FAILURES] -= 1
+        failed = True
+    plan_passing(ints, reals, chute, engaged, engaged + hold_mm, failed)
+    return True
 
-    def __init__(self, scenario: ScenarioFile, floor: Floor, seed: int, margin_mm: float) -> None:
-        self._floor = floor
-        self._margin_mm = margin_mm
-        quality = scenario.diverters
-        speed_mm_ms = floor.line.belt_speed_mm_s / 1000.0
-        self._jitter_mm: list[list[float]] = []
-        self._fails: list[list[bool]] = []
-        for index in range(len(floor.line.chutes)):
-            draw = generator(seed, Concern.DIVERTERS, index)
-            sd_mm = quality.actuation_jitter_ms * speed_mm_ms
-            self._jitter_mm.append((draw.standard_normal(_DRAWN) * sd_mm).tolist())
-            self._fails.append((draw.random(_DRAWN) < quality.fail_rate).tolist())
-        self._built = [
-            (chute.position_mm, chute.actuation_distance_mm) for chute in floor.line.chutes
-        ]
-        self._fired = [0] * len(floor.line.chutes)
-        self.forced_failures = [0] * len(floor.line.chutes)
 
-    def fire(self, chute: int, hold_mm: float) -> None:
-        """Fire now: engaged after the actuation distance, for `hold_mm` of belt travel."""
-        floor = self._floor
-        position_mm, actuation_mm = self._built[chute]
-        number = self._fired[chute] % _DRAWN
-        self._fired[chute] += 1
-        delay = max(actuation_mm + self._jitter_mm[chute][number], 0.0)
-        engaged = floor.travel_mm + delay
-        released = engaged + hold_mm
-        failed = self._fails[chute][number]
-        if self.forced_failures[chute]:
-            self.forced_failures[chute] -= 1
-            failed = True
-        margin = self._margin_mm
-        for at_mm, parcel in floor.ring.passing(position_mm, engaged - margin, released + margin):
-            if failed:
-                parcel.faults += ("failed_divert",)
-            else:
-                floor.at_travel(at_mm, self._pass, parcel, (chute, engaged, released, at_mm))
-
-    def _pass(self, parcel: PhysicalParcel, window: tuple[int, float, float, float]) -> None:
-        """Take a leading edge that is where the diverter was expected to take it."""
-        chute, engaged, released, expected = window
-        if parcel.left_mm != float("inf"):
-            return
-        at_mm = expected
-        if self._margin_mm:
-            position = self._built[chute][0]
-            margin = self._margin_mm
-            for passes_mm, other in self._floor.ring.passing(
-                position, engaged - margin, released + margin
-            ):
-                if other is parcel:
-                    at_mm = passes_mm
-            if at_mm > expected:
-                again = (chute, engaged, released, at_mm)
-                self._floor.at_travel(at_mm, self._pass, parcel, again)
+@inner
+def plan_passing(
+    ints: Ints, reals: Reals, chute: int, engaged: float, released: float, failed: bool
+) -> None:
+    """Plan what happens to every leading edge that passes between two travels."""
+    position = reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_POSITION]
+    first = engaged - reals[MARGIN_MM] - position
+    last = released + reals[MARGIN_MM] - position
+    loop = reals[LOOP_MM]
+    base = first // loop * loop if loop > 0.0 else 0.0
+    place = first_not_before(ints, reals, first - base)
+    while ints[RING_SIZE] > 0:
+        if place >= ints[RING_SIZE]:
+            if loop <= 0.0:
                 return
-        if engaged <= at_mm <= released:
-            self._floor.leave_belt(parcel, at_mm)
-            self._floor.fly(parcel, chute, at_mm)
+            base += loop
+            place = 0
+        anchor = reals[ints[AT_RING_MM] + place] + base
+        if anchor > last:
+            return
+        row = ints[ints[AT_RING] + place]
+        at_mm = anchor + position
+        if failed:
+            note_fault(ints, row, FAULT_FAILED_DIVERT)
+        else:
+            at_travel(ints, reals, at_mm, DIVERTER_PASSED, row, chute, engaged, released)
+        place += 1
+
+
+@inner
+def pass_diverter(
+    ints: Ints,
+    reals: Reals,
+    row: int,
+    chute: int,
+    expected: float,
+    engaged: float,
+    released: float,
+) -> None:
+    """Take a leading edge that is where the diverter was expected to take it."""
+    parcel = ints[AT_PARCEL_MM] + row * PARCEL_REALS
+    if reals[parcel + PARCEL_LEFT] != np.inf:
+        return
+    at_mm = expected
+    margin = reals[MARGIN_MM]
+    if margin > 0.0:
+        # It may have slipped since the diverter was fired.
+        at_mm = reals[parcel + PARCEL_PHASE]
+        position = reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_POSITION]
+        if reals[LOOP_MM] > 0.0:
+            laps = np.floor((expected - position - at_mm) / reals[LOOP_MM] + 0.5)
+            at_mm += laps * reals[LOOP_MM]
+        at_mm += position
+        if at_mm < engaged - margin or at_mm > released + margin:
+            return
+        if at_mm > expected:
+            at_travel(ints, reals, at_mm, DIVERTER_PASSED, row, chute, engaged, released)
+            return
+    if engaged <= at_mm <= released:
+        leave_belt(ints, reals, row, at_mm)
+        fly(ints, reals, row, chute, at_mm)
+
+
+def set_up_diverters(
+    ints: Ints, reals: Reals, line: Line, quality: DiverterQuality, seed: int
+) -> None:
+    """Draw how exactly each firing acts, and which fail."""
+    sd_mm = quality.actuation_jitter_ms * line.belt_speed_mm_s / 1000.0
+    for chute in range(len(line.chutes)):
+        draw = generator(seed, Concern.DIVERTERS, chute)
+        first = chute * DIVERTER_DRAWS
+        jitter, fails = ints[AT_JITTER_MM] + first, ints[AT_FAILS] + first
+        reals[jitter : jitter + DIVERTER_DRAWS] = draw.standard_normal(DIVERTER_DRAWS) * sd_mm
+        ints[fails : fails + DIVERTER_DRAWS] = draw.random(DIVERTER_DRAWS) < quality.fail_rate

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sorter.config.models import Line
 from sorter.model.codes import LineState
 
 from .arrivals import NS_PER_S, Concern, Draws, generator
-from .chutes import ChuteFloor
-from .diverters import Diverters
-from .feed import FeedParcel
 from .scenario import (
     ChuteJamFault,
     EmergencyStopFault,
@@ -20,16 +20,12 @@ from .scenario import (
     JamFault,
     ScenarioFile,
 )
-from .truth import PhysicalParcel
 
 
 class Floor(Protocol):
     """What faults need of the plant."""
 
     line: Line
-    feed: Any
-    floor: ChuteFloor
-    diverters: Diverters
 
     def after(self, delay_ns: int, callback: Callable[[Any], None], argument: Any) -> None:
         """Call back when time has passed."""
@@ -47,27 +43,51 @@ class Floor(Protocol):
         """Take every parcel of a zone off the belt."""
         ...
 
-    def position_of(self, parcel: PhysicalParcel) -> float:
-        """Return where a parcel is."""
+    def jam_chute(self, chute: int, jammed: bool) -> None:
+        """Jam a chute, or free it."""
+        ...
+
+    def fail_diverts(self, chute: int, times: int) -> None:
+        """Let a diverter not move."""
         ...
 
 
-class FaultInjector:
-    """Lets go wrong what the scenario asks for, and has people put it right."""
+def draw_jams(
+    scenario: ScenarioFile, line: Line, parcels: int, seed: int
+) -> tuple[NDArray[np.int64], Draws]:
+    """Return behind how many sightings each parcel gets stuck, 0: never, and how long that takes.
 
-    def __init__(self, scenario: ScenarioFile, floor: Floor, seed: int) -> None:
+    Parameters
+    ----------
+    scenario : ScenarioFile
+    line : Line
+    parcels, seed : int
+    """
+    draw = generator(seed, Concern.JAMS)
+    jams = draw.random(parcels) < scenario.jams.rate
+    behind = draw.integers(1, len(line.photo_eyes) + 1, parcels)
+    return np.where(jams, behind, 0), Draws(scenario.jams.clear, draw)
+
+
+class FaultInjector:
+    """Lets go wrong what the scenario asks for, and has people put it right.
+
+    Parameters
+    ----------
+    scenario : ScenarioFile
+    floor : Floor
+    clear : Draws
+        How long it takes to clear a zone in which a parcel got stuck.
+    """
+
+    def __init__(self, scenario: ScenarioFile, floor: Floor, clear: Draws) -> None:
         self._floor = floor
         self._faults = scenario.faults
         self._chutes = {chute.name: i for i, chute in enumerate(floor.line.chutes)}
         self._zones = {zone.name: i for i, zone in enumerate(floor.line.zones)}
         self._jammed_zone = -1
         self._stops = 0
-        feed: list[FeedParcel] = floor.feed
-        draw = generator(seed, Concern.JAMS)
-        jams = draw.random(len(feed)) < scenario.jams.rate
-        behind = draw.integers(1, len(floor.line.photo_eyes) + 1, len(feed))
-        self._jam_behind = {row: int(behind[row]) for row in range(len(feed)) if jams[row]}
-        self._clear = Draws(scenario.jams.clear, draw)
+        self._clear = clear
 
     def start(self) -> None:
         """Schedule the faults that have a time."""
@@ -85,18 +105,12 @@ class FaultInjector:
             elif isinstance(fault, EncoderSlipFault):
                 after(_ns(fault.at_s), self._floor.slip_encoder, fault.slip_mm)
 
-    def passed_eye(self, parcel: PhysicalParcel) -> None:
-        """Jam the belt when this parcel is one that gets stuck here."""
-        if not self._jam_behind:
-            return
-        if self._jam_behind.get(parcel.physical_id) == len(parcel.sightings):
-            del self._jam_behind[parcel.physical_id]
-            parcel.faults += ("jam",)
-            position = self._floor.position_of(parcel)
-            for index, zone in enumerate(self._floor.line.zones):
-                if zone.start_mm <= position < zone.end_mm:
-                    self._jam((index, self._clear.next_ns()))
-                    return
+    def parcel_jammed(self, position_mm: float) -> None:
+        """Jam the belt where a parcel got stuck."""
+        for index, zone in enumerate(self._floor.line.zones):
+            if zone.start_mm <= position_mm < zone.end_mm:
+                self._jam((index, self._clear.next_ns()))
+                return
 
     def _zone(self, name: str) -> int:
         return self._zones[name]
@@ -138,15 +152,15 @@ class FaultInjector:
 
     # --- chutes and diverters ---------------------------------------------------------------------
     def _fail_divert(self, fault: FailedDivertFault) -> None:
-        self._floor.diverters.forced_failures[self._chutes[fault.chute]] += fault.times
+        self._floor.fail_diverts(self._chutes[fault.chute], fault.times)
 
     def _jam_chute(self, fault: ChuteJamFault) -> None:
         chute = self._chutes[fault.chute]
-        self._floor.floor.jam(chute, True)
+        self._floor.jam_chute(chute, True)
         self._floor.after(_ns(fault.for_s), self._free_chute, chute)
 
     def _free_chute(self, chute: int) -> None:
-        self._floor.floor.jam(chute, False)
+        self._floor.jam_chute(chute, False)
 
 
 def _ns(seconds: float) -> int:

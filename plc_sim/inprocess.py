@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from sorter.model.frames import Words
 from sorter.model.mailbox import EVENT_WORDS, SCAN_WORDS
 
 from .rig import Rig
+
+LOOK_MS = 50.0
+"""How often a bus looks at its PLC unless told: as often as one over OPC UA does."""
 
 
 class VirtualClock:
@@ -24,13 +29,21 @@ class VirtualClock:
 class InProcessBus:
     """A :class:`~sorter.ports.FieldBus` straight onto the PLC's memory.
 
-    ``wait`` is what makes simulated time pass.
+    ``wait`` is what makes simulated time pass. As any bus that polls, it finds news not when they
+    happen but when it looks, and then all of them at once.
+
+    Parameters
+    ----------
+    rig : Rig
+    look_ms : float
+        Simulated time between two looks; rounded up to whole scans of the PLC.
     """
 
-    __slots__ = ("_image", "_rig")
+    __slots__ = ("_image", "_look_ns", "_rig")
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, look_ms: float = LOOK_MS) -> None:
         self._rig = rig
+        self._look_ns = max(math.ceil(look_ms * 1e6 / rig.scan_ns), 1) * rig.scan_ns
         self._image = rig.image
 
     @property
@@ -57,8 +70,8 @@ class InProcessBus:
         return self._image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
 
     async def wait(self, until_ns: int) -> None:
-        """Let simulated time pass to the next news, at most to `until_ns`."""
-        self._rig.advance_to_look(until_ns)
+        """Let simulated time pass to the next look that finds news, at most to `until_ns`."""
+        self._rig.advance_to_look(until_ns, self._look_ns)
 
     async def close(self) -> None:
         """Do nothing."""

@@ -1,4 +1,8 @@
-"""Compiles the kernels of the simulated PLC; shares nothing with ``sorter.kernels`` on purpose."""
+"""Compiles the kernels of plant and PLC; shares nothing with ``sorter.kernels`` on purpose.
+
+``kernel`` makes a function that Python calls, compiled at import; ``inner`` one that only kernels
+call compiled: it becomes part of them, and from Python it runs as the plain function it is.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,15 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config
+from numba.extending import register_jitable
 
 numba_config: Any = config
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+_ALSO = ("jit.py", "cells.py")
+"""Sources of constants, besides those of the kernels themselves."""
 
 
 def _cache_directory() -> str:
@@ -23,11 +32,13 @@ def _cache_directory() -> str:
     go unnoticed.
     """
     digest = hashlib.sha256(numba.__version__.encode())
+    digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())  # other code, same key
     here = Path(__file__).parent
-    own = [here / name for name in ("jit.py", "words.py", "plc_kernels.py")]
-    for source in [*own, *sorted((here.parent / "sorter" / "model").glob("*.py"))]:
-        digest.update(source.name.encode())
-        digest.update(source.read_bytes())
+    for source in sorted([*here.glob("*.py"), *(here.parent / "sorter" / "model").glob("*.py")]):
+        text = source.read_bytes()
+        if source.parent != here or b".jit import" in text or source.name in _ALSO:
+            digest.update(source.name.encode())
+            digest.update(text)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return str(base / "parcel-sorter" / f"plc-{digest.hexdigest()[:16]}")
 
@@ -55,3 +66,9 @@ def kernel(signature: str) -> Callable[[Function], Function]:
             numba_config.CACHE_DIR = before
 
     return compile_now
+
+
+def inner(function: Function) -> Function:
+    """Let kernels call a function, whatever their argument types are."""
+    decorated: Function = register_jitable(error_model="numpy")(function)
+    return decorated

@@ -30,7 +30,8 @@ NO_SOURCE = 0xFFFF
 class Plc:
     """PLC of one line.
 
-    The plant calls the ``latch`` methods when something happens; :meth:`scan` is one scan cycle.
+    The ``latch`` methods are called when something happens, :meth:`scan` is one scan cycle; the
+    kernels of the plant do the same to its memory.
 
     Parameters
     ----------
@@ -39,54 +40,62 @@ class Plc:
     line : Line
     boot_id : int
         Not 0; another one after each start.
+
+    Attributes
+    ----------
+    image : MailboxImage
+    memory : int64[len(Memory)]
+    chutes : int64[len(ChuteCell), chutes]
+    payload : uint8 vector
+        Scratch for one scanner result.
+    arrays : tuple
+        All of its memory, in the order in which kernels take it.
     """
 
     def __init__(self, image: MailboxImage, line: Line, boot_id: int) -> None:
         self.image = image
-        self.latched = False
         self._events = image.events
-        self._memory = np.zeros(len(Memory), np.int64)
-        self._memory[Memory.LOW_FIRST] = image.low_word_first
-        self._memory[Memory.EVENT_SLOTS] = image.event_slots
-        self._memory[Memory.SCAN_SLOTS] = image.scan_slots
-        self._memory[Memory.BOOT_ID] = boot_id
-        self._memory[Memory.LINE_STATE] = LineState.IDLE
-        self._memory[Memory.NEXT_FIRE] = NO_FIRE
-        self._cells = memoryview(self._memory.data)  # reads ten times faster than numpy's indexing
+        self.memory = np.zeros(len(Memory), np.int64)
+        self.memory[Memory.LOW_FIRST] = image.low_word_first
+        self.memory[Memory.EVENT_SLOTS] = image.event_slots
+        self.memory[Memory.SCAN_SLOTS] = image.scan_slots
+        self.memory[Memory.BOOT_ID] = boot_id
+        self.memory[Memory.LINE_STATE] = LineState.IDLE
+        self.memory[Memory.NEXT_FIRE] = NO_FIRE
+        self._cells = memoryview(self.memory.data)  # reads ten times faster than numpy's indexing
         self._pending = np.zeros((len(Pending), PENDING_CAPACITY), np.int64)
-        self._chutes = np.zeros((len(ChuteCell), len(line.chutes)), np.int64)
+        self.chutes = np.zeros((len(ChuteCell), len(line.chutes)), np.int64)
         for index, chute in enumerate(line.chutes):
-            self._chutes[ChuteCell.HAS_DIVERTER, index] = chute.side != "end"
+            self.chutes[ChuteCell.HAS_DIVERTER, index] = chute.side != "end"
         self._fired = np.zeros((FIRED_LIMIT, 3), np.int64)
-        self._fired_cells = memoryview(self._fired.reshape(-1).data)
         self._values = np.zeros(COMMAND_VALUES, np.int64)
-        self._payload = np.zeros(SCAN_PAYLOAD_BYTES, np.uint8)
-        self._payload_bytes = memoryview(self._payload.data)
-        self._arrays = (
+        self.payload = np.zeros(SCAN_PAYLOAD_BYTES, np.uint8)
+        self._payload_bytes = memoryview(self.payload.data)
+        self.arrays = (
             image.status,
             image.command,
             image.events,
-            self._memory,
+            image.scans,
+            self.memory,
             self._pending,
-            self._chutes,
+            self.chutes,
             self._fired,
             self._values,
+            self.payload,
         )
 
     # --- latching -------------------------------------------------------------------------------
     def latch(self, kind: int, source: int, encoder: int, tick: int, a: int, b: int) -> None:
         """Put an event into the ring."""
-        self.latched = True
         events = self._events
-        if not post_event(events, self._memory, kind, source, encoder, tick, a, b):
+        if not post_event(events, self.memory, kind, source, encoder, tick, a, b):
             # A scan that was skipped as idle would have taken the acknowledgement over.
-            take_acknowledgements(self.image.command, self._memory)
-            if not post_event(events, self._memory, kind, source, encoder, tick, a, b):
-                self._memory[Memory.EVENT_OVERFLOW] += 1
+            take_acknowledgements(self.image.command, self.memory)
+            if not post_event(events, self.memory, kind, source, encoder, tick, a, b):
+                self.memory[Memory.EVENT_OVERFLOW] += 1
 
     def latch_scan(self, scanner: int, encoder: int, tick: int, codes: tuple[bytes, ...]) -> None:
         """Put a scanner's result into the scan ring."""
-        self.latched = True
         payload, count, truncated = pack_codes(codes)
         length = len(payload)
         self._payload_bytes[:length] = payload
@@ -94,27 +103,27 @@ class Plc:
         for _ in range(2):
             if post_scan(
                 self.image.scans,
-                self._memory,
+                self.memory,
                 scanner,
                 encoder,
                 tick,
                 count,
                 flags,
-                self._payload,
+                self.payload,
                 length,
             ):
                 return
-            take_acknowledgements(self.image.command, self._memory)
-        self._memory[Memory.SCAN_OVERFLOW] += 1
+            take_acknowledgements(self.image.command, self.memory)
+        self.memory[Memory.SCAN_OVERFLOW] += 1
 
     def latch_chute(self, chute: int, bits: int, encoder: int, tick: int) -> None:
         """Take over a chute's sensors."""
-        self._chutes[ChuteCell.BITS, chute] = bits
+        self.chutes[ChuteCell.BITS, chute] = bits
         self.latch(EventKind.CHUTE_CHANGED, chute, encoder, tick, 0, bits)
 
     def latch_line_state(self, state: LineState, zone: int, encoder: int, tick: int) -> None:
         """Take over the state of the line's drives and safety circuit."""
-        self._memory[Memory.LINE_STATE] = state
+        self.memory[Memory.LINE_STATE] = state
         self.latch(EventKind.LINE_CHANGED, zone, encoder, tick, 0, state)
 
     # --- the scan cycle -------------------------------------------------------------------------
@@ -124,23 +133,22 @@ class Plc:
         Returns
         -------
         int
-            How many diverters :meth:`fired` now, plus ``NEWS`` when something is new.
+            How many diverters were fired.
         """
-        return plc_scan(*self._arrays, encoder, tick, heartbeat)
-
-    def fired(self, index: int) -> tuple[int, int]:
-        """Return chute and hold counts of a diverter fired in the last scan."""
-        return self._fired_cells[3 * index], self._fired_cells[3 * index + 1]
-
-    @property
-    def next_fire(self) -> int:
-        """Encoder count of the next command that is due."""
-        return self._cells[_NEXT_FIRE]
-
-    @property
-    def wants_scan(self) -> bool:
-        """Whether a command slot has to be looked at again."""
-        return bool(self._cells[_RETRY])
+        status, command, events, _, memory, pending, chutes, fired, values, _ = self.arrays
+        return plc_scan(
+            status,
+            command,
+            events,
+            memory,
+            pending,
+            chutes,
+            fired,
+            values,
+            encoder,
+            tick,
+            heartbeat,
+        )
 
     @property
     def pending(self) -> int:
@@ -159,8 +167,4 @@ class Plc:
 
     def chute_bits(self, chute: int) -> ChuteBit:
         """Return what the PLC knows of a chute."""
-        return ChuteBit(int(self._chutes[ChuteCell.BITS, chute]))
-
-
-_NEXT_FIRE = int(Memory.NEXT_FIRE)
-_RETRY = int(Memory.RETRY)
+        return ChuteBit(int(self.chutes[ChuteCell.BITS, chute]))

@@ -61,8 +61,6 @@ class Memory(IntEnum):
     WINDOW_HEAD = 15  # event head that the window in the status block shows
     BAD_SLOT = 16  # command sequence whose check did not fit in the last scan, else 0
     RETRY = 17  # 1: a command slot has to be looked at again in the next scan
-    NEWS_MARK = 18  # records posted and commands taken over up to the last scan
-    NEWS_EPOCH = 19
 
 
 class Pending(IntEnum):
@@ -86,8 +84,6 @@ NO_FIRE = 1 << 62
 """Fire count when nothing is pending."""
 FIRED_LIMIT = 64
 """Diverters that can be fired in one scan."""
-NEWS = 1 << 16
-"""Flag in the result of a scan: something was posted or taken over since the one before."""
 HALF = 1 << 31
 MASK = (1 << 32) - 1
 
@@ -392,15 +388,10 @@ def plc_scan(
     Returns
     -------
     int
-        How many diverters were fired, plus `NEWS` when a controller would see news.
+        How many diverters were fired.
     """
     take_acknowledgements(command, memory)
     take_commands(command, events, memory, pending, chutes, values, encoder, tick)
     count = fire_due(command, events, memory, pending, chutes, fired, encoder, tick)
     write_status(status, events, memory, encoder, tick, heartbeat)
-    posted = memory[Memory.EVENT_HEAD] + memory[Memory.SCAN_HEAD] + memory[Memory.COMMAND_ACK]
-    if posted != memory[Memory.NEWS_MARK] or memory[Memory.EPOCH] != memory[Memory.NEWS_EPOCH]:
-        memory[Memory.NEWS_MARK] = posted
-        memory[Memory.NEWS_EPOCH] = memory[Memory.EPOCH]
-        count += NEWS
     return count

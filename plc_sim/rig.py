@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from sorter.config.models import LineFile
 from sorter.errors import ConfigError
 from sorter.model.codes import ChuteBit, LineState
-from sorter.model.mailbox import COMMAND_HEAD
 
-from .belt import NEVER_NS
 from .feed import FeedParcel
 from .image import MailboxImage
 from .plant import Plant
 from .plc import Plc
-from .plc_kernels import NEWS, NO_FIRE
 from .scenario import ChuteJamFault, FailedDivertFault, JamFault, ScenarioFile
 from .truth import TruthLedger
 
@@ -22,8 +19,8 @@ from .truth import TruthLedger
 class Rig:
     """A simulated line with its PLC.
 
-    PLC scans lie on a grid of simulated time. Scans in which nothing can happen are skipped; the
-    result is the same as if they had run, down to the heartbeat.
+    PLC scans lie on a grid of simulated time. Scans in which nothing can happen are skipped; who
+    looks finds the same as if they had run, down to the heartbeat.
 
     Parameters
     ----------
@@ -49,29 +46,19 @@ class Rig:
         line = line_file.line
         self.image = MailboxImage.from_config(line_file.io.mailbox)
         self.plc = Plc(self.image, line, scenario.plc.boot_id)
-        self.plant = Plant(scenario, line, feed, seed, self.plc)
-        self.plant.on_belt_change = self._belt_changed
+        self.plant = plant = Plant(scenario, line, feed, seed, self.plc)
         self.scan_ns = round(scenario.plc.scan_ms * 1e6)
-        self._now_ns = 0
-        self._scan_at_ns = 0
-        self._scanned_ns = -1
-        self._news = False
-        self._planned_fire = NO_FIRE
-        self._fire_at_ns = NEVER_NS
-        self._command_head = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2].tobytes()
-        self._command_head_words = self.image.command[COMMAND_HEAD : COMMAND_HEAD + 2]
-        encoder, tick = self.plant.encoder_now(), self.plant.tick_now()
+        encoder, tick = plant.encoder_now(), plant.tick_now()
         for chute in range(len(line.chutes)):
             self.plc.latch_chute(chute, int(ChuteBit.OPEN), encoder, tick)
-        self.plant.set_line(LineState.EXECUTE, -1)
-        self._scan(0)
-        self._news = False
+        plant.set_line(LineState.EXECUTE, -1)
+        plant.run(0, self.scan_ns)
 
     # --- what others ask ------------------------------------------------------------------------
     @property
     def now_ns(self) -> int:
         """Simulated time."""
-        return self._now_ns
+        return self.plant.now_ns
 
     @property
     def truth(self) -> TruthLedger:
@@ -105,103 +92,38 @@ class Rig:
 
     def start_arrivals(self) -> None:
         """Let parcels come from now on; scheduled faults count from here too."""
-        self.plant.now_ns = max(self.plant.now_ns, self._now_ns)
         self.plant.start()
 
     # --- time -----------------------------------------------------------------------------------
     def command_written(self) -> None:
         """Tell that the command block was written: new commands need a scan."""
-        head = self._command_head_words.tobytes()
-        if head != self._command_head:
-            self._command_head = head
-            self._scan_at_ns = min(self._scan_at_ns, self._next_grid_ns())
+        self.plant.command_written()
 
     def advance(self, until_ns: int) -> None:
-        """Run to `until_ns`, with every scan that has work and one at the end."""
-        while self.advance_to_news(until_ns) < until_ns:
-            pass
-        last_scan_ns = until_ns // self.scan_ns * self.scan_ns
-        if last_scan_ns == until_ns and self._scanned_ns < until_ns:
-            self._scan(until_ns)
+        """Run to `until_ns`; the status block shows the last scan by then."""
+        self.plant.run(until_ns, 0)
 
     def advance_to_news(self, until_ns: int) -> int:
-        """Run until a scan has posted something or taken commands over, or to `until_ns`.
+        """Run to the first scan behind which there is something new to read, or to `until_ns`.
 
         Returns
         -------
         int
             Simulated time now.
         """
-        plant = self.plant
-        scan_ns = self.scan_ns
-        while True:
-            scan_at_ns = self._scan_at_ns
-            if plant.run(min(scan_at_ns, until_ns), scan_ns):
-                self._scan_at_ns = scan_at_ns = min(
-                    self._scan_at_ns, -(-plant.now_ns // scan_ns) * scan_ns
-                )
-            if scan_at_ns > until_ns:
-                self._now_ns = max(self._now_ns, until_ns)
-                return self._now_ns
-            self._scan(scan_at_ns)
-            if self._news:
-                self._news = False
-                return self._now_ns
+        self.plant.run(until_ns, self.scan_ns)
+        return self.plant.now_ns
 
-    def advance_to_look(self, until_ns: int) -> None:
-        """Run to the next news; without any, to the last scan that is due by `until_ns`.
+    def advance_to_look(self, until_ns: int, look_ns: int) -> None:
+        """Run to the first of a poller's looks that finds something new, or to `until_ns`.
 
-        What a controller sees that looks then: a PLC whose heartbeat and encoder have moved on,
-        although the scans in between were skipped.
+        Parameters
+        ----------
+        until_ns : int
+        look_ns : int
+            Looks lie on the multiples of this, itself a multiple of the scan period.
         """
-        last_scan_ns = until_ns // self.scan_ns * self.scan_ns
-        if last_scan_ns <= self._now_ns:
-            self.advance_to_news(until_ns)
-        elif self.advance_to_news(last_scan_ns) >= last_scan_ns > self._scanned_ns:
-            self._scan(last_scan_ns)
-            self._news = False
-
-    def _scan(self, at_ns: int) -> None:
-        plant, plc = self.plant, self.plc
-        plant.now_ns = self._now_ns = now_ns = max(plant.now_ns, at_ns)
-        encoder, tick = plant.belt.sample(now_ns)
-        fired = plc.scan(encoder, tick, at_ns // self.scan_ns)
-        if fired >= NEWS:
-            self._news = True
-            fired -= NEWS
-        for index in range(fired):
-            plant.fire(*plc.fired(index))
-        plc.latched = False
-        self._scanned_ns = at_ns
-        self._scan_at_ns = NEVER_NS
-        self._plan_scan()
-
-    def _plan_scan(self) -> None:
-        """Plan the next scan that has work, as far as pending commands ask for one."""
-        if self.plc.wants_scan:
-            self._scan_at_ns = min(self._scan_at_ns, self._next_grid_ns())
-        fire = self.plc.next_fire
-        if fire == NO_FIRE:
-            return
-        if fire != self._planned_fire or self._fire_at_ns <= self._now_ns:
-            self._planned_fire = fire
-            belt = self.plant.belt
-            due_ns = belt.time_of(belt.travel_of(fire))
-            if due_ns < NEVER_NS:
-                grid_ns = -(-due_ns // self.scan_ns) * self.scan_ns
-                self._fire_at_ns = max(grid_ns, self._next_grid_ns())
-            else:
-                self._fire_at_ns = NEVER_NS
-        if self._fire_at_ns < self._scan_at_ns:  # noqa: PLR1730 - a call to min() costs more
-            self._scan_at_ns = self._fire_at_ns
-
-    def _belt_changed(self) -> None:
-        """Plan again: the count of the next fire comes at another time now."""
-        self._planned_fire = NO_FIRE
-        self._plan_scan()
-
-    def _next_grid_ns(self) -> int:
-        return (self._now_ns // self.scan_ns + 1) * self.scan_ns
+        self.plant.run(until_ns, look_ns)
 
 
 def _check_names(scenario: ScenarioFile, line_file: LineFile) -> None:

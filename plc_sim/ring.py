@@ -1,148 +1,177 @@
-"""The parcels on the belt, ordered by place: finds free windows and what passes a chute when."""
+"""The parcels on the belt, ordered by place: finds free windows and what passes a chute when.
+
+A parcel's anchor is the belt travel at which its leading edge is at line position 0; its phase is
+the anchor modulo the loop, the anchor itself on a line that ends.
+"""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 
-from .truth import PhysicalParcel
+from .cells import (
+    AT_PARCEL_MM,
+    AT_RING,
+    AT_RING_MM,
+    GAP_MM,
+    LOOP_MM,
+    PARCEL_ANCHOR,
+    PARCEL_LENGTH,
+    PARCEL_PHASE,
+    PARCEL_REALS,
+    PITCH_MM,
+    RING_SIZE,
+    Ints,
+    Reals,
+)
+from .jit import inner
 
-_ROUNDING_MM = 0.01
+ROUNDING_MM = 0.01
 """Belt travel and time are floats: windows that touch within this are free."""
+FREE = -math.inf
+"""What :func:`blocked_until` returns for a free window."""
+NO_WINDOW = math.inf
 
 
-class ParcelRing:
-    """Parcels by anchor, the belt travel at which their leading edge is at line position 0.
+@inner
+def first_not_before(ints: Ints, reals: Reals, phase: float) -> int:
+    """Return the place of the first parcel whose phase is not smaller."""
+    low, high = 0, int(ints[RING_SIZE])
+    while low < high:
+        middle = (low + high) >> 1
+        if reals[ints[AT_RING_MM] + middle] < phase:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
-    Parameters
-    ----------
-    loop_mm : float
-        0 for a line that ends.
-    gap_mm : float
-        Free belt that an induction keeps before and behind a parcel.
-    pitch_mm : float
-        Distance of trays, 0 for a plain belt.
-    """
 
-    __slots__ = ("_gap_mm", "_loop_mm", "_parcels", "_phases", "_pitch_mm")
+@inner
+def first_behind(ints: Ints, reals: Reals, phase: float) -> int:
+    """Return the place of the first parcel whose phase is greater."""
+    low, high = 0, int(ints[RING_SIZE])
+    while low < high:
+        middle = (low + high) >> 1
+        if reals[ints[AT_RING_MM] + middle] <= phase:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
-    def __init__(self, loop_mm: float, gap_mm: float, pitch_mm: float) -> None:
-        self._loop_mm = loop_mm
-        self._gap_mm = gap_mm
-        self._pitch_mm = pitch_mm
-        self._phases: list[float] = []
-        self._parcels: list[PhysicalParcel] = []
 
-    def __len__(self) -> int:
-        return len(self._parcels)
+@inner
+def add_to_ring(ints: Ints, reals: Reals, row: int) -> None:
+    """Take a parcel in at its anchor."""
+    real = ints[AT_PARCEL_MM] + row * PARCEL_REALS
+    phase = reals[real + PARCEL_ANCHOR]
+    if reals[LOOP_MM] > 0.0:
+        phase = phase % reals[LOOP_MM]
+    reals[real + PARCEL_PHASE] = phase
+    at, at_mm = ints[AT_RING], ints[AT_RING_MM]
+    place = first_behind(ints, reals, phase)
+    size = ints[RING_SIZE]
+    for index in range(size, place, -1):
+        ints[at + index] = ints[at + index - 1]
+        reals[at_mm + index] = reals[at_mm + index - 1]
+    ints[at + place] = row
+    reals[at_mm + place] = phase
+    ints[RING_SIZE] = size + 1
 
-    def parcels(self) -> list[PhysicalParcel]:
-        """Return a copy of all parcels."""
-        return list(self._parcels)
 
-    def add(self, parcel: PhysicalParcel) -> None:
-        """Take a parcel in at its anchor."""
-        phase = parcel.anchor_mm % self._loop_mm if self._loop_mm else parcel.anchor_mm
-        parcel.phase_mm = phase
-        index = bisect_right(self._phases, phase)
-        self._phases.insert(index, phase)
-        self._parcels.insert(index, parcel)
+@inner
+def remove_from_ring(ints: Ints, reals: Reals, row: int) -> None:
+    """Take a parcel out."""
+    at, at_mm = ints[AT_RING], ints[AT_RING_MM]
+    phase = reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_PHASE]
+    place = first_not_before(ints, reals, phase)
+    while ints[at + place] != row:
+        place += 1
+    size = ints[RING_SIZE] - 1
+    for index in range(place, size):
+        ints[at + index] = ints[at + index + 1]
+        reals[at_mm + index] = reals[at_mm + index + 1]
+    ints[RING_SIZE] = size
 
-    def remove(self, parcel: PhysicalParcel) -> None:
-        """Take a parcel out."""
-        index = bisect_left(self._phases, parcel.phase_mm)
-        while self._parcels[index] is not parcel:
-            index += 1
-        del self._phases[index]
-        del self._parcels[index]
 
-    def shift(self, parcel: PhysicalParcel, slip_mm: float) -> None:
-        """Let a parcel slip on the belt: back (+) or ahead (-), never into its neighbours."""
-        slip_mm = min(slip_mm, max(self._behind(parcel) - parcel.length_mm - 1.0, 0.0))
-        slip_mm = max(slip_mm, min(self._ahead_free(parcel) * -1.0 + 1.0, 0.0))
-        self.remove(parcel)
-        parcel.anchor_mm += slip_mm
-        self.add(parcel)
+@inner
+def distance_behind(ints: Ints, reals: Reals, phase: float) -> float:
+    """Return the distance from a leading edge to that of the next parcel behind it."""
+    place = first_behind(ints, reals, phase)
+    if place < ints[RING_SIZE]:
+        return float(reals[ints[AT_RING_MM] + place] - phase)
+    if reals[LOOP_MM] > 0.0:
+        return float(reals[ints[AT_RING_MM]] + reals[LOOP_MM] - phase)
+    return math.inf
 
-    def _behind(self, parcel: PhysicalParcel) -> float:
-        """Return the distance from a leading edge to that of the next parcel behind it."""
-        index = bisect_right(self._phases, parcel.phase_mm)
-        if index < len(self._phases):
-            return self._phases[index] - parcel.phase_mm
-        return self._phases[0] + self._loop_mm - parcel.phase_mm if self._loop_mm else math.inf
 
-    def _ahead_free(self, parcel: PhysicalParcel) -> float:
-        """Return the free belt between a parcel and the one in front of it."""
-        index = bisect_left(self._phases, parcel.phase_mm)
-        if index == 0 and not self._loop_mm:
+@inner
+def free_ahead(ints: Ints, reals: Reals, phase: float) -> float:
+    """Return the free belt between a parcel and the one in front of it."""
+    place = first_not_before(ints, reals, phase)
+    if place == 0:
+        if reals[LOOP_MM] <= 0.0:
             return math.inf
-        ahead = self._parcels[index - 1]
-        distance = parcel.phase_mm - ahead.phase_mm
-        if distance <= 0.0:
-            distance += self._loop_mm
-        return distance - ahead.length_mm
+        place = int(ints[RING_SIZE])
+    ahead = ints[AT_RING] + place - 1
+    distance = phase - reals[ints[AT_RING_MM] + place - 1]
+    if distance <= 0.0:
+        distance += reals[LOOP_MM]
+    return float(distance - reals[ints[AT_PARCEL_MM] + ints[ahead] * PARCEL_REALS + PARCEL_LENGTH])
 
-    def earliest_anchor(self, anchor_mm: float, length_mm: float) -> float | None:
-        """Return the first free anchor at or behind `anchor_mm`; None when a whole lap is full."""
-        need = anchor_mm
-        while True:
-            if self._pitch_mm:
-                need = math.ceil((need - _ROUNDING_MM) / self._pitch_mm) * self._pitch_mm
-            clear = self._conflict(need, length_mm)
-            if clear is None:
-                return need
-            need = clear
-            if self._loop_mm and need - anchor_mm > self._loop_mm:
-                return None
 
-    def _conflict(self, anchor_mm: float, length_mm: float) -> float | None:
-        """Return None when the window is free, else the anchor that just clears the conflict."""
-        count = len(self._phases)
-        if not count:
-            return None
-        loop = self._loop_mm
-        phase = anchor_mm % loop if loop else anchor_mm
-        index = bisect_right(self._phases, phase)
-        if index or loop:
-            ahead = self._parcels[index - 1]
-            distance = phase - ahead.phase_mm
-            if distance < 0.0:
-                distance += loop
-            needed = ahead.length_mm + self._gap_mm
-            if distance < needed - _ROUNDING_MM:
-                return anchor_mm + needed - distance
-        if index < count or loop:
-            behind = self._parcels[index] if index < count else self._parcels[0]
-            distance = behind.phase_mm - phase
-            if distance < 0.0:
-                distance += loop
-            if distance < length_mm + self._gap_mm - _ROUNDING_MM:
-                return anchor_mm + distance + behind.length_mm + self._gap_mm
-        return None
+@inner
+def shift_on_belt(ints: Ints, reals: Reals, row: int, slip_mm: float) -> None:
+    """Let a parcel slip on the belt: back (+) or ahead (-), never into its neighbours."""
+    real = ints[AT_PARCEL_MM] + row * PARCEL_REALS
+    phase = reals[real + PARCEL_PHASE]
+    behind = distance_behind(ints, reals, phase) - reals[real + PARCEL_LENGTH] - 1.0
+    slip_mm = min(slip_mm, max(behind, 0.0))
+    slip_mm = max(slip_mm, min(1.0 - free_ahead(ints, reals, phase), 0.0))
+    remove_from_ring(ints, reals, row)
+    reals[real + PARCEL_ANCHOR] += slip_mm
+    add_to_ring(ints, reals, row)
 
-    def passing(
-        self, position_mm: float, from_mm: float, to_mm: float
-    ) -> list[tuple[float, PhysicalParcel]]:
-        """Return travel and parcel of every leading edge at a position between two travels."""
-        phases = self._phases
-        loop = self._loop_mm
-        first = from_mm - position_mm
-        last = to_mm - position_mm
-        if not loop:
-            low, high = bisect_left(phases, first), bisect_right(phases, last)
-            return [(phases[i] + position_mm, self._parcels[i]) for i in range(low, high)]
-        base = first // loop * loop
-        low = bisect_left(phases, first - base)
-        found: list[tuple[float, PhysicalParcel]] = []
-        count = len(phases)
-        while True:
-            if low >= count:
-                base += loop
-                low = 0
-                if not count:
-                    return found
-            anchor = phases[low] + base
-            if anchor > last:
-                return found
-            found.append((anchor + position_mm, self._parcels[low]))
-            low += 1
+
+@inner
+def blocked_until(ints: Ints, reals: Reals, anchor_mm: float, length_mm: float) -> float:
+    """Return FREE when the window is free, else the anchor that just clears the conflict."""
+    count = ints[RING_SIZE]
+    if count == 0:
+        return FREE
+    loop, gap = reals[LOOP_MM], reals[GAP_MM]
+    looped = loop > 0.0
+    phase = anchor_mm % loop if looped else anchor_mm
+    at, at_mm, at_parcel = ints[AT_RING], ints[AT_RING_MM], ints[AT_PARCEL_MM]
+    place = first_behind(ints, reals, phase)
+    if place > 0 or looped:
+        ahead = place - 1 if place > 0 else count - 1
+        distance = phase - reals[at_mm + ahead]
+        if distance < 0.0:
+            distance += loop
+        needed = reals[at_parcel + ints[at + ahead] * PARCEL_REALS + PARCEL_LENGTH] + gap
+        if distance < needed - ROUNDING_MM:
+            return float(anchor_mm + needed - distance)
+    if place < count or looped:
+        behind = place if place < count else 0
+        distance = reals[at_mm + behind] - phase
+        if distance < 0.0:
+            distance += loop
+        if distance < length_mm + gap - ROUNDING_MM:
+            long = reals[at_parcel + ints[at + behind] * PARCEL_REALS + PARCEL_LENGTH]
+            return float(anchor_mm + distance + long + gap)
+    return FREE
+
+
+@inner
+def earliest_anchor(ints: Ints, reals: Reals, anchor_mm: float, length_mm: float) -> float:
+    """Return the first free anchor at or behind `anchor_mm`; NO_WINDOW when a lap is full."""
+    need = anchor_mm
+    pitch = reals[PITCH_MM]
+    while True:
+        if pitch > 0.0:
+            need = math.ceil((need - ROUNDING_MM) / pitch) * pitch
+        clear = blocked_until(ints, reals, need, length_mm)
+        if clear == FREE:
+            return need
+        need = clear
+        if reals[LOOP_MM] > 0.0 and need - anchor_mm > reals[LOOP_MM]:
+            return NO_WINDOW

@@ -6,114 +6,156 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arrivals import Concern, generator
-from .feed import FeedParcel
-from .scenario import ReadFault, ScaleQuality, ScannerQuality
-from .truth import PhysicalParcel
+from sorter.model.mailbox import SCAN_FLAG_TRUNCATED
 
-_STRIDE = 104_729
+from .arrivals import Concern, generator
+from .cells import (
+    AT_PARCELS,
+    AT_PREVIOUS,
+    AT_READS,
+    FAULT_MULTI_READ,
+    FAULT_NO_READ,
+    FAULT_SWAPPED_CODE,
+    NOBODY,
+    PARCEL_CELLS,
+    PARCEL_FAULTS,
+    PARCEL_FORCED,
+    PARCEL_MEASURED_A,
+    PARCEL_MEASURED_B,
+    PARCEL_PASSES,
+    PARCEL_TEXT,
+    READ_MULTI,
+    READ_NO_READ,
+    READING,
+    READS,
+    SCANNERS,
+    TEXT_LENGTH,
+    TEXT_START,
+    Ints,
+)
+from .feed import FeedParcel
+from .jit import inner
+from .scenario import ReadFault, ScaleQuality, ScannerQuality
+from .way import note_fault, note_in_log
+from .wires import Wires, latch_scan
+from .words import LONGEST_CODE_BYTES, SCAN_PAYLOAD_BYTES
+
+STRIDE = 104_729
 """A prime: a later pass of a parcel takes another place in the table of draws."""
 
 
-class Scanners:
-    """All scanners of a line.
+@inner
+def pack_text(ints: Ints, wires: Wires, length: int, text: int) -> int:
+    """Append a code to the scratch payload; return how long that is now, longer if it fitted."""
+    cell = ints[AT_PARCELS] + text * PARCEL_CELLS
+    start, size = ints[cell + TEXT_START], ints[cell + TEXT_LENGTH]
+    if size > LONGEST_CODE_BYTES or length + 1 + size > SCAN_PAYLOAD_BYTES:
+        return length
+    wires.payload[length] = size
+    for index in range(size):
+        wires.payload[length + 1 + index] = wires.texts[start + index]
+    return int(length + 1 + size)
 
-    Parameters
-    ----------
-    quality : ScannerQuality
-    faults : sequence of ReadFault
-    feed : sequence of FeedParcel
-    scanner_count, induction_count : int
-    seed : int
-    """
 
-    def __init__(
-        self,
-        quality: ScannerQuality,
-        faults: Sequence[ReadFault],
-        feed: Sequence[FeedParcel],
-        scanner_count: int,
-        induction_count: int,
-        seed: int,
-    ) -> None:
-        draw = generator(seed, Concern.SCANS)
-        size = max(len(feed) * scanner_count, 1)
-        self._size = size
-        self._scanner_count = scanner_count
-        self._no_read: list[bool] = (draw.random(size) >= quality.read_rate).tolist()
-        self._multi: list[bool] = (draw.random(size) < quality.multi_read_rate).tolist()
-        self._previous: list[bytes] = [b""] * scanner_count
-        self._forced: dict[int, str] = {}
-        swaps = {int(i) for i in np.flatnonzero(draw.random(len(feed)) < quality.swapped_code_rate)}
-        for fault in faults:
-            rows = range(fault.from_parcel, fault.from_parcel + fault.parcels)
-            if fault.kind == "swapped_codes":
-                swaps.update(rows)
-            else:
-                self._forced.update(dict.fromkeys(rows, fault.kind))
-        self._swapped = _swapped_labels(feed, sorted(swaps), induction_count)
+@inner
+def has_text(ints: Ints, text: int) -> bool:
+    """Return whether there is something to read on a label."""
+    if text == NOBODY:
+        return False
+    return bool(ints[ints[AT_PARCELS] + text * PARCEL_CELLS + TEXT_LENGTH] > 0)
 
-    def attach(self, parcel: PhysicalParcel) -> None:
-        """Give a parcel the label that scanners will see on it."""
-        label = self._swapped.get(parcel.physical_id)
-        if label is not None:
-            parcel.scan_label = label
-            parcel.faults += ("swapped_code",)
 
-    def read(self, scanner: int, parcel: PhysicalParcel) -> tuple[bytes, ...]:
-        """Return the codes that a scanner reports."""
-        place = parcel.physical_id * self._scanner_count + scanner + parcel.passes * _STRIDE
-        place %= self._size
-        parcel.passes += 1
-        label = parcel.scan_label
-        previous = self._previous[scanner]
-        self._previous[scanner] = label
-        forced = self._forced.get(parcel.physical_id, "")
-        codes: tuple[bytes, ...]
-        if not label:
-            codes = ()
-        elif self._no_read[place] or forced == "no_read":
-            parcel.faults += ("no_read",)
-            codes = ()
-        elif previous and previous != label and (self._multi[place] or forced == "multi_read"):
-            parcel.faults += ("multi_read",)
-            codes = (label, previous)
+@inner
+def read_parcel(ints: Ints, wires: Wires, scanner: int, row: int, encoder: int, tick: int) -> None:
+    """Post what a scanner reads of a parcel: nothing, its label, or the one before's as well."""
+    parcel = ints[AT_PARCELS] + row * PARCEL_CELLS
+    passes = ints[parcel + PARCEL_PASSES]
+    ints[parcel + PARCEL_PASSES] = passes + 1
+    place = (row * ints[SCANNERS] + scanner + passes * STRIDE) % ints[READS]
+    verdict = ints[ints[AT_READS] + place] | ints[parcel + PARCEL_FORCED]
+    text = ints[parcel + PARCEL_TEXT]
+    previous = ints[ints[AT_PREVIOUS] + scanner]
+    ints[ints[AT_PREVIOUS] + scanner] = text
+    first, second = NOBODY, NOBODY
+    if has_text(ints, text):
+        if verdict & READ_NO_READ:
+            note_fault(ints, row, FAULT_NO_READ)
         else:
-            codes = (label,)
-        parcel.codes_read.append((scanner, codes))
-        return codes
+            first = text
+            if verdict & READ_MULTI and previous != text and has_text(ints, previous):
+                note_fault(ints, row, FAULT_MULTI_READ)
+                second = previous
+    note_in_log(ints, row, READING, scanner, first, second)
+    length = codes = flags = 0
+    for code in (first, second):
+        if code != NOBODY:
+            longer = pack_text(ints, wires, length, code)
+            if longer > length:
+                codes += 1
+                length = longer
+            else:
+                flags = SCAN_FLAG_TRUNCATED
+    latch_scan(wires, scanner, encoder, tick, codes, flags, length)
 
 
-def _swapped_labels(
-    feed: Sequence[FeedParcel], rows: Sequence[int], induction_count: int
-) -> dict[int, bytes]:
-    """Return the labels of parcels taken for each other with the next one of their induction."""
-    swapped: dict[int, bytes] = {}
-    for row in rows:
-        other = row + induction_count
-        if other < len(feed) and row not in swapped and other not in swapped:
-            swapped[row] = feed[other].label
-            swapped[other] = feed[row].label
-    return swapped
+# --- building -------------------------------------------------------------------------------------
+def set_up_scanners(
+    ints: Ints,
+    quality: ScannerQuality,
+    faults: Sequence[ReadFault],
+    feed: Sequence[FeedParcel],
+    inductions: int,
+    seed: int,
+) -> bytes:
+    """Draw what scanners get wrong and write each parcel's label; return all labels end to end."""
+    draw = generator(seed, Concern.SCANS)
+    size = int(ints[READS])
+    no_read = draw.random(size) >= quality.read_rate
+    multi = draw.random(size) < quality.multi_read_rate
+    at = ints[AT_READS]
+    ints[at : at + size] = no_read * READ_NO_READ + multi * READ_MULTI
+    ints[ints[AT_PREVIOUS] : ints[AT_PREVIOUS] + ints[SCANNERS]] = NOBODY
+    rows = len(feed)
+    parcels = ints[ints[AT_PARCELS] : ints[AT_PARCELS] + rows * PARCEL_CELLS]
+    parcels = parcels.reshape(rows, PARCEL_CELLS)
+    swaps = set(np.flatnonzero(draw.random(rows) < quality.swapped_code_rate).tolist())
+    for fault in faults:
+        hit = range(fault.from_parcel, min(fault.from_parcel + fault.parcels, rows))
+        if fault.kind == "swapped_codes":
+            swaps.update(hit)
+        else:
+            forced = READ_NO_READ if fault.kind == "no_read" else READ_MULTI
+            parcels[hit.start : hit.stop, PARCEL_FORCED] = forced
+    first_row: dict[bytes, int] = {}
+    texts = [first_row.setdefault(parcel.label, row) for row, parcel in enumerate(feed)]
+    lengths = [len(parcel.label) for parcel in feed]
+    parcels[:, PARCEL_TEXT] = texts
+    parcels[:, TEXT_LENGTH] = lengths
+    parcels[1:, TEXT_START] = np.cumsum(lengths)[:-1]
+    swapped: set[int] = set()
+    for row in sorted(swaps):
+        other = row + inductions  # the next one of the same induction
+        if other < rows and row not in swapped and other not in swapped:
+            swapped |= {row, other}
+            parcels[row, PARCEL_TEXT], parcels[other, PARCEL_TEXT] = texts[other], texts[row]
+            parcels[[row, other], PARCEL_FAULTS] = FAULT_SWAPPED_CODE
+    return b"".join(parcel.label for parcel in feed)
 
 
-class Scales:
-    """All scales: weight and cross-section, with the errors that a scale has."""
-
-    def __init__(self, quality: ScaleQuality, parcel_count: int, seed: int) -> None:
-        draw = generator(seed, Concern.SCALES)
-        count = max(parcel_count, 1)
-        self._weight: list[float] = (draw.standard_normal(count) * quality.weight_sd_g).tolist()
-        self._size: list[float] = (draw.standard_normal(count) * quality.size_sd_mm).tolist()
-        self._exact = quality.weight_sd_g == 0 and quality.size_sd_mm == 0
-
-    def measure(self, parcel: PhysicalParcel) -> tuple[int, int]:
-        """Return the words A and B of a PARCEL_MEASURED record."""
-        width, height, weight = parcel.width_mm, parcel.height_mm, float(parcel.weight_g)
-        if not self._exact:
-            row = parcel.physical_id
-            width += self._size[row]
-            height += self._size[row]
-            weight += self._weight[row]
-        a = min(max(round(width), 0), 0xFFFF) << 16 | min(max(round(height), 0), 0xFFFF)
-        return a, min(max(round(weight / 10), 0), 0xFFFF)
+def set_up_scales(ints: Ints, quality: ScaleQuality, feed: Sequence[FeedParcel], seed: int) -> None:
+    """Write the words A and B of each parcel's PARCEL_MEASURED record."""
+    rows = len(feed)
+    draw = generator(seed, Concern.SCALES)
+    weight_error = draw.standard_normal(max(rows, 1))[:rows] * quality.weight_sd_g
+    size_error = draw.standard_normal(max(rows, 1))[:rows] * quality.size_sd_mm
+    width = np.array([parcel.width_mm for parcel in feed]) + size_error
+    height = np.array([parcel.height_mm for parcel in feed]) + size_error
+    weight = np.array([float(parcel.weight_g) for parcel in feed]) + weight_error
+    words = [
+        np.clip(np.rint(values), 0, 0xFFFF).astype(np.int64)
+        for values in (width, height, weight / 10)
+    ]
+    parcels = ints[ints[AT_PARCELS] : ints[AT_PARCELS] + rows * PARCEL_CELLS]
+    parcels = parcels.reshape(rows, PARCEL_CELLS)
+    parcels[:, PARCEL_MEASURED_A] = words[0] << 16 | words[1]
+    parcels[:, PARCEL_MEASURED_B] = words[2]

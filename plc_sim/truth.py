@@ -1,20 +1,45 @@
-"""The truth ledger: where every parcel physically went, whatever the controller believes."""
+"""The truth ledger: where every parcel physically went, whatever the controller believes.
+
+Kept by the kernels as columns and a log; put together parcel by parcel when somebody asks.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+
+from . import cells as c
+from .feed import FeedParcel
+from .floor_memory import FloorMemory
 
 ON_LINE: Final = "on_line"
 IN_CHUTE: Final = "chute"
 LINE_END: Final = "line_end"
 REMOVED: Final = "removed"
 
+_ENDS = {
+    c.ON_LINE: ON_LINE,
+    c.IN_CHUTE: IN_CHUTE,
+    c.LINE_END: LINE_END,
+    c.REMOVED: REMOVED,
+}
+_FAULTS = {
+    c.FAULT_NO_READ: "no_read",
+    c.FAULT_MULTI_READ: "multi_read",
+    c.FAULT_FAILED_DIVERT: "failed_divert",
+    c.FAULT_JAM: "jam",
+    c.FAULT_SWAPPED_CODE: "swapped_code",
+}
 
+
+@dataclass(slots=True)
 class PhysicalParcel:
-    """One parcel as matter: its size, where it is, and what has happened to it.
+    """One parcel as matter: its size, where it is, and what has happened to it so far.
 
     Encoder counts are as latched by the PLC, unwrapped from the PLC's start value.
 
@@ -22,12 +47,19 @@ class PhysicalParcel:
     ----------
     physical_id : int
         Row in the feed.
-    anchor_mm : float
-        Belt travel at which its leading edge is at line position 0 in the current lap.
+    label : bytes
+        The one on it, whatever scanners made of it.
+    length_mm : float
+    weight_g : int
     phase_mm : float
-        Its place in the ring of parcels: anchor modulo the loop.
-    left_mm : float
-        Belt travel at which it left the belt; infinite while it is on it.
+        Its place on the belt: belt travel, modulo the loop, at which its leading edge is at line
+        position 0.
+    arrived_ns, inducted_ns : int
+    induct_eye, induct_count : int
+    end : str
+        ``on_line``, ``chute``, ``line_end`` or ``removed``.
+    chute, end_count : int
+        -1: none.
     sightings : list of (eye index, count)
     codes_read : list of (scanner index, codes)
     faults : tuple of str
@@ -35,88 +67,93 @@ class PhysicalParcel:
         ``failed_divert``, ``jam``.
     """
 
-    __slots__ = (
-        "anchor_mm",
-        "arrived_ns",
-        "chute",
-        "codes_read",
-        "end",
-        "end_count",
-        "end_ns",
-        "faults",
-        "feed_label",
-        "height_mm",
-        "induct_count",
-        "induct_eye",
-        "inducted_ns",
-        "left_mm",
-        "length_mm",
-        "passes",
-        "phase_mm",
-        "physical_id",
-        "scan_label",
-        "sightings",
-        "station",
-        "weight_g",
-        "width_mm",
-    )
-
-    def __init__(  # every column of the feed
-        self,
-        physical_id: int,
-        label: bytes,
-        length_mm: float,
-        width_mm: float,
-        height_mm: float,
-        weight_g: int,
-    ) -> None:
-        self.physical_id = physical_id
-        self.feed_label = label
-        self.scan_label = label
-        self.length_mm = length_mm
-        self.width_mm = width_mm
-        self.height_mm = height_mm
-        self.weight_g = weight_g
-        self.anchor_mm = 0.0
-        self.phase_mm = 0.0
-        self.left_mm = float("inf")
-        self.station = 0
-        self.passes = 0
-        self.arrived_ns = -1
-        self.inducted_ns = -1
-        self.induct_eye = -1
-        self.induct_count = -1
-        self.sightings: list[tuple[int, int]] = []
-        self.codes_read: list[tuple[int, tuple[bytes, ...]]] = []
-        self.end = ON_LINE
-        self.chute = -1
-        self.end_count = -1
-        self.end_ns = -1
-        self.faults: tuple[str, ...] = ()
-
-    def close(self, end: str, chute: int, count: int, now_ns: int) -> None:
-        """Note how its way ended."""
-        self.end = end
-        self.chute = chute
-        self.end_count = count
-        self.end_ns = now_ns
+    physical_id: int
+    label: bytes
+    length_mm: float
+    weight_g: int
+    phase_mm: float
+    arrived_ns: int
+    inducted_ns: int
+    induct_eye: int
+    induct_count: int
+    end: str
+    chute: int
+    end_count: int
+    sightings: list[tuple[int, int]]
+    codes_read: list[tuple[int, tuple[bytes, ...]]]
+    faults: tuple[str, ...]
 
 
 class TruthLedger:
-    """All parcels that were put on the line, in the order in which they were."""
+    """All parcels that were put on the line, in the order in which they were.
 
-    def __init__(self, chute_names: tuple[str, ...]) -> None:
+    Parameters
+    ----------
+    chute_names : tuple of str
+    memory : FloorMemory
+    feed : sequence of FeedParcel
+    """
+
+    def __init__(
+        self, chute_names: tuple[str, ...], memory: FloorMemory, feed: Sequence[FeedParcel]
+    ) -> None:
         self.chute_names = chute_names
-        self.parcels: list[PhysicalParcel] = []
+        self._memory = memory
+        self._feed = feed
 
     def __len__(self) -> int:
-        return len(self.parcels)
+        return int(self._memory.ints[c.RELEASED])
+
+    @property
+    def parcels(self) -> list[PhysicalParcel]:
+        """All parcels as they are now."""
+        memory, feed = self._memory, self._feed
+        sightings, readings = self._logged()
+        parcels: list[PhysicalParcel] = []
+        order = memory.order
+        cells, lengths = memory.parcels[order].tolist(), memory.parcel_mm[order].tolist()
+        for row, cell, real in zip(order.tolist(), cells, lengths, strict=True):
+            parcels.append(
+                PhysicalParcel(
+                    row,
+                    feed[row].label,
+                    real[c.PARCEL_LENGTH],
+                    feed[row].weight_g,
+                    real[c.PARCEL_PHASE],
+                    cell[c.PARCEL_ARRIVED_NS],
+                    cell[c.PARCEL_INDUCTED_NS],
+                    cell[c.PARCEL_INDUCT_EYE],
+                    cell[c.PARCEL_INDUCT_COUNT],
+                    _ENDS[cell[c.PARCEL_END]],
+                    cell[c.PARCEL_CHUTE],
+                    cell[c.PARCEL_END_COUNT],
+                    sightings.get(row, []),
+                    readings.get(row, []),
+                    _faults(cell[c.PARCEL_FAULTS]),
+                )
+            )
+        return parcels
+
+    def _logged(
+        self,
+    ) -> tuple[dict[int, list[tuple[int, int]]], dict[int, list[tuple[int, tuple[bytes, ...]]]]]:
+        """Return what eyes and what scanners saw, by parcel."""
+        feed = self._feed
+        sightings: dict[int, list[tuple[int, int]]] = {}
+        readings: dict[int, list[tuple[int, tuple[bytes, ...]]]] = {}
+        for row, kind, source, a, b in self._memory.whole_log().tolist():
+            if kind == c.SIGHTING:
+                sightings.setdefault(row, []).append((source, a))
+            else:
+                codes = tuple(feed[text].label for text in (a, b) if text != c.NOBODY)
+                readings.setdefault(row, []).append((source, codes))
+        return sightings, readings
 
     def row(self, parcel: PhysicalParcel) -> dict[str, Any]:
         """Return one parcel as plain values, the form of :meth:`write_json`."""
         return {
             "physical_id": parcel.physical_id,
-            "label": parcel.feed_label.decode("utf-8", "backslashreplace"),
+            "label": parcel.label.decode("utf-8", "backslashreplace"),
             "length_mm": round(parcel.length_mm, 1),
             "weight_g": parcel.weight_g,
             "induct_eye": parcel.induct_eye,
@@ -138,18 +175,18 @@ class TruthLedger:
 
     def by_end(self) -> dict[str, int]:
         """Return how many parcels ended in each way."""
-        counts: dict[str, int] = {}
-        for parcel in self.parcels:
-            counts[parcel.end] = counts.get(parcel.end, 0) + 1
-        return counts
+        memory = self._memory
+        ends, counts = np.unique(memory.parcels[memory.order, c.PARCEL_END], return_counts=True)
+        return {
+            _ENDS[end]: count for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
+        }
 
     def by_chute(self) -> dict[str, int]:
         """Return how many parcels physically went into each chute."""
-        counts = dict.fromkeys(self.chute_names, 0)
-        for parcel in self.parcels:
-            if parcel.chute >= 0:
-                counts[self.chute_names[parcel.chute]] += 1
-        return counts
+        memory = self._memory
+        chutes = memory.parcels[memory.order, c.PARCEL_CHUTE]
+        counts = np.bincount(chutes[chutes >= 0], minlength=len(self.chute_names))
+        return dict(zip(self.chute_names, counts.tolist(), strict=True))
 
     def write_json(self, path: Path) -> None:
         """Write one JSON object a line, one line a parcel."""
@@ -157,3 +194,12 @@ class TruthLedger:
             for row in self.rows():
                 file.write(json.dumps(row, separators=(",", ":")))
                 file.write("\n")
+
+
+def _faults(cell: int) -> tuple[str, ...]:
+    """Return the names of the faults in a cell, oldest first."""
+    names: list[str] = []
+    while cell:
+        names.append(_FAULTS[cell & 7])
+        cell >>= 3
+    return tuple(reversed(names))
