@@ -70,6 +70,7 @@ class JournalWriter:
     def __init__(self, path: Path | str | None, info: RunInfo, synchronous: str) -> None:
         self.path = IN_MEMORY if path is None else str(path)
         self._keeps_steps = self.path != IN_MEMORY
+        self._ended: dict[int, ParcelRow] = {}  # without a file: the rows it would hold
         self._lock = _lock(self.path) if self._keeps_steps else None
         try:
             self._connection = connect_writable(self.path, synchronous)
@@ -148,6 +149,8 @@ class JournalWriter:
             self._connection.executemany(_PUT_PARCEL, [row.cells() for row in rows])
 
     def _parcel(self, number: int) -> ParcelRow | None:
+        if not self._keeps_steps:
+            return self._ended.get(number)
         row = self._connection.execute(
             "SELECT * FROM parcels WHERE parcel = ?", (number,)
         ).fetchone()
@@ -188,13 +191,16 @@ class JournalWriter:
         acknowledged = _advance(self.acknowledged, group)
         self._next_step += len(group)
         codes, self.book.more_codes = self.book.more_codes, []
+        if not self._keeps_steps:
+            self._ended.update((row.parcel, row) for row in closed)
+            self.acknowledged = acknowledged
+            return
         try:
             with self._transaction():
-                if self._keeps_steps:
-                    payload = encode_group(group)
-                    self._connection.execute(
-                        _PUT_STEPS, (first_step, len(group), group_check(payload), payload)
-                    )
+                payload = encode_group(group)
+                self._connection.execute(
+                    _PUT_STEPS, (first_step, len(group), group_check(payload), payload)
+                )
                 if closed:
                     self._connection.executemany(_PUT_PARCEL, [row.cells() for row in closed])
                 if codes:
@@ -220,7 +226,7 @@ class JournalWriter:
         rows = self._connection.execute(
             "SELECT * FROM parcels WHERE run = ? ORDER BY parcel", (self.run,)
         ).fetchall()
-        found = {row[0]: ParcelRow(*row) for row in rows}
+        found = {row[0]: ParcelRow(*row) for row in rows} | self._ended
         found.update({row.parcel: row for row in self.book.still_open()})
         return [found[number] for number in sorted(found)]
 
