@@ -17,6 +17,7 @@ from plc_sim.rig import Rig
 from plc_sim.scenario import line_path, load_scenario
 from sorter.app import announce_returns, run_on
 from sorter.config.load import load_line
+from sorter.errors import JournalError
 
 
 def simulate(
@@ -49,6 +50,11 @@ def simulate(
     SorterError
         When scenario, line or journal cannot be used.
     """
+    if journal_path is not None and journal_path.exists():
+        raise JournalError(
+            f"{journal_path}: there is a file already, and a simulation begins a new journal; "
+            "delete it or name another"
+        )
     scenario = load_scenario(scenario_path)
     loaded = load_line(line_path(scenario_path, scenario))
     registry, rows = announce_returns(parcels, seed)

@@ -48,6 +48,8 @@ STATE_CAPACITY = 2048
 UNHURRIED_PERIOD_NS = 100_000_000
 """Longest wait on a bus that reports all news at once; 5 ms, the live value, is for polled ones."""
 PATIENCE_LAPS = 2.0
+STALL_PATIENCES = 20
+"""A line on which no parcel comes or goes for so many times the patience will not move again."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ASKS_PER_LOOK = 16
 ASKS_PER_PROGRESS = 4096
@@ -271,7 +273,7 @@ def run_on(
         asyncio.run(controller.loop.run(until))
     wall_s = time.perf_counter() - started_s
     found = reconcile_rows(until.parcels, loaded.layout.chute_names, truth())
-    return _summary(controller, journal, loaded, bus.name, wall_s, found)
+    return _summary(controller, journal, loaded, "in_process", wall_s, found)
 
 
 @contextlib.contextmanager
@@ -308,6 +310,8 @@ class _Until:
         lap_ms = layout.counts_to_ms(float(layout.line[LineField.LENGTH_COUNTS]))
         self._patience_ns = int(lap_ms * 1e6 * PATIENCE_LAPS)
         self._give_up_ns = -1
+        self._moved_ns = 0
+        self._last_seen = (0, 0)
         self._asked = 0
         self._over = False
         self.parcels: list[ParcelRow] = []
@@ -318,13 +322,27 @@ class _Until:
             return False  # a few idle steps at the end cost less than looking in every step
         if self._asked % ASKS_PER_PROGRESS == 0:
             self._progress(self._state.next_parcel_id - 1)
-        if not self._drained():
-            return False
         now_ns = self._clock.now_ns()
+        tracked = self._state.tracked_count()
+        if not self._drained():
+            return self._stalled(now_ns, tracked)
         if self._give_up_ns < 0:
             self._give_up_ns = now_ns + self._patience_ns
-        if self._state.tracked_count() and now_ns < self._give_up_ns:
+        if tracked and now_ns < self._give_up_ns:
             return False
+        return self._end()
+
+    def _stalled(self, now_ns: int, tracked: int) -> bool:
+        """End a run in which nothing has come or gone for many laps: it never would."""
+        seen = (self._state.next_parcel_id, tracked)
+        if seen != self._last_seen:
+            self._last_seen = seen
+            self._moved_ns = now_ns
+        if now_ns - self._moved_ns < STALL_PATIENCES * self._patience_ns:
+            return False
+        return self._end()
+
+    def _end(self) -> bool:
         # The loop closes the journal next; its parcels are asked for while it is open.
         self.parcels = self._journal.parcels()
         self._over = True

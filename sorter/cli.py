@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -58,6 +59,10 @@ def main() -> None:
     configure_logs(MonotonicClock())
     try:
         build(sys.argv[1] if len(sys.argv) > 1 else "")()
-    except SorterError as error:
+    except BrokenPipeError:
+        # Whoever read the output has gone, e.g. `sorter explain ... | head`; nothing to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except (SorterError, OSError) as error:
         sys.stderr.write(f"sorter: {error}\n")
         raise SystemExit(2) from error

@@ -14,11 +14,15 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from sorter.config.check import check_files
+from sorter.errors import ConfigError
 from sorter.rehearsal.parcels import prepare_parcels
 from sorter.rehearsal.rehearse import Protocol, RehearsalPlan, RehearsalProgress, rehearse
 from sorter.rehearsal.view import is_clean, live_view, plain_line, summary_view
 
 PLAIN_PERIOD_S = 5.0
+SHORT_PARCELS = 500
+SHORT_SPEED = 6.0
 
 
 def register(app: typer.Typer) -> None:
@@ -28,11 +32,11 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     protocol: Annotated[str, typer.Option(help="modbus, opcua, or both in turn.")] = "modbus",
-    parcels: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parcels to sort.")] = 400,
+    parcels: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parcels to sort.")] = 300,
     rate: Annotated[float, typer.Option(min=1, help="Parcels per hour.")] = 20_000,
     speed: Annotated[
         float | None,
-        typer.Option(min=0.1, max=100, help="Belt time per wall time; 4 for the short default."),
+        typer.Option(min=0.1, max=100, help="Belt time per wall time; 6 for up to 500 parcels."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="For everything that is drawn.")] = 1,
     returns: Annotated[
@@ -49,11 +53,17 @@ def demo(
 ) -> None:
     """Watch a return-centre line sort, over real sockets, and check it against the truth.
 
+    Journal, truth ledger, summary and logs stay in the folder named by --keep. With --json and
+    --protocol both the summaries are a list under "runs".
+
     Exit codes: 0 every parcel is accounted for and every count agrees with the truth ledger,
     1 something does not, 2 the demo could not run.
     """
     if protocol not in ("modbus", "opcua", "both"):
         raise typer.BadParameter(f"'{protocol}' is none of modbus, opcua, both")
+    problems = check_files([config, scenario])
+    if problems:
+        raise ConfigError.of(problems)
     protocols = ("modbus", "opcua") if protocol == "both" else (protocol,)
     console = Console(stderr=as_json)
     summaries = []
@@ -89,7 +99,7 @@ def _speed(speed: float | None, parcels: int) -> float:
     """Return the given speed; short demos run faster than life unless told otherwise."""
     if speed is not None:
         return speed
-    return 4.0 if parcels <= 500 else 1.0
+    return SHORT_SPEED if parcels <= SHORT_PARCELS else 1.0
 
 
 async def _watched(plan: RehearsalPlan, console: Console) -> dict[str, Any]:

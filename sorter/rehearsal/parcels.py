@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sorter.errors import SorterError
 from sorter.host.feed import feed_from_registry
 from sorter.host.generate import feed_row, generate_returns, write_feed
 from sorter.host.online_retail import import_online_retail
@@ -35,7 +36,12 @@ def prepare_parcels(
     notes : list of str
         What people must know about the data, e.g. what was drawn.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SorterError(
+            f"{work_dir}: cannot be made: {error.strerror}; name another folder with --keep"
+        ) from error
     feed_path, registry_path = work_dir / "feed.csv", work_dir / "returns.sqlite"
     for suffix in ("", "-wal", "-shm"):
         registry_path.with_name(registry_path.name + suffix).unlink(missing_ok=True)

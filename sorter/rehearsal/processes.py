@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sorter.errors import SorterError
 
@@ -16,10 +17,17 @@ Event = dict[str, Any]
 
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_LINES_SHOWN = 15
+PR_SET_PDEATHSIG = 1
 
 
 class ChildFailed(SorterError):
     """A child process ended, or did not report in time; says what it last wrote to stderr."""
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end a child whose parent was killed; runs in the child, Linux only."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class JsonLineProcess:
@@ -65,6 +73,7 @@ class JsonLineProcess:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=stderr,
                     limit=LINE_LIMIT_BYTES,
+                    preexec_fn=_end_with_parent,
                 )
         except OSError as error:
             raise ChildFailed(f"{self.name} cannot be started: {error}") from error
@@ -97,15 +106,20 @@ class JsonLineProcess:
                 )
         except TimeoutError as error:
             raise ChildFailed(
-                f"{self.name} did not report '{event_name}' within {timeout_s:.0f} s; "
-                f"its last words:\n{self.stderr_tail()}"
+                f"{self.name} did not report '{event_name}' within {timeout_s:.0f} s"
+                f"{self._last_words()}"
             ) from error
         if event_name not in self._latest:
-            raise ChildFailed(
-                f"{self.name} ended (exit code {await self._exit_code()}) before reporting "
-                f"'{event_name}'; its last words:\n{self.stderr_tail()}"
-            )
+            await self.raise_when_ended(f"before it reported '{event_name}'")
         return self._latest[event_name]
+
+    async def raise_when_ended(self, when: str) -> NoReturn:
+        """Wait for the child's end, then raise :class:`ChildFailed` that says how it ended."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self._output_ended)
+        code = await self._exit_code()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        raise ChildFailed(f"{self.name} ended ({how}) {when}{self._last_words()}")
 
     async def stop(self, timeout_s: float) -> int:
         """Ask the child to stop (SIGTERM), kill it after `timeout_s`; return its exit code."""
@@ -130,6 +144,10 @@ class JsonLineProcess:
             lines = self._stderr_path.read_text(errors="replace").splitlines()
             return "\n".join(lines[-STDERR_LINES_SHOWN:])
         return ""
+
+    def _last_words(self) -> str:
+        words = self.stderr_tail()
+        return f"; its last words:\n{words}" if words else "; it left no words"
 
     async def _exit_code(self) -> int:
         if self._process is None:

@@ -123,7 +123,7 @@ async def rehearse(
             "sorter run", _controller_arguments(plan, listening), plan.work_dir / "sorter.log"
         )
         await controller.start()
-        ready = await _shown(controller, "ready", progress, show)
+        ready = await _shown(controller, "ready", progress, show, beside=simulator)
         progress.phase = "sorting"
         await _watch(simulator, controller, int(ready["metrics_port"]), progress, show)
     finally:
@@ -168,10 +168,26 @@ async def _shown(
     event_name: str,
     progress: RehearsalProgress,
     show: Callable[[RehearsalProgress], None],
+    beside: JsonLineProcess | None = None,
 ) -> Event:
+    """Wait for a child's report; when the other child dies meanwhile, that is the news."""
     progress.phase = f"starting {process.name}"
     show(progress)
-    return await process.wait_for(event_name, START_TIMEOUT_S)
+    waits: list[asyncio.Task[Any]] = [
+        asyncio.create_task(process.wait_for(event_name, START_TIMEOUT_S))
+    ]
+    if beside is not None:
+        when = f"while {process.name} was starting"
+        waits.append(asyncio.create_task(beside.raise_when_ended(when)))
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in done if task.exception() is not None]
+        event: Event = (failed or list(done))[0].result()
+        return event
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def _watch(
@@ -236,4 +252,5 @@ def _conclude(plan: RehearsalPlan, exit_codes: dict[str, int], wall_s: float) ->
     summary["rehearsal_wall_s"] = round(wall_s, 3)
     summary["exit_codes"] = exit_codes
     summary["journal"] = str(plan.journal)
+    plan.summary.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
