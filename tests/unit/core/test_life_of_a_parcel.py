@@ -78,6 +78,19 @@ def test_a_round_that_ends_at_the_origin_of_the_loop_changes_nothing() -> None:
     assert parcel.end == "SORTED outlet"
 
 
+def test_a_second_induction_is_a_start_like_the_first() -> None:
+    """Its parcels meet scale and scanner in the next round of the belt, but in their first lap."""
+    line = TinyLine(second_induction="middle")
+    parcel = line.parcel(at=1_000).passes("middle", "far")
+    assert parcel.story == ["OPENED middle", "SEEN far"]
+    parcel.comes_round()
+    parcel.passes("induct").weighs().scans().passes("gate")
+    line.fires(parcel)
+    parcel.enters("shelf_a")
+    assert parcel.story[-1] == "CLOSED SORTED shelf_a"
+    assert "RECIRCULATED 1" not in parcel.story
+
+
 @pytest.mark.parametrize("start", [-500, 2**32 - 4_000, 2**32 + 7, 2**40])
 def test_encoder_counts_may_be_of_any_size(start: int) -> None:
     """The wire's counter wraps at 2^32; what the core sees goes on counting."""

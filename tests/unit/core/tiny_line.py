@@ -53,6 +53,7 @@ from sorter.model.columns import (
     ChuteStateColumn,
     CommandColumn,
     DecisionColumn,
+    EyeColumn,
     OutcomeColumn,
 )
 from sorter.model.frames import Decisions, Inputs
@@ -146,6 +147,7 @@ class TinyLine:
     capacity: dict[str, int] = field(default_factory=dict)
     capacity_length: dict[str, int] = field(default_factory=dict)
     lost_after: int = 2
+    second_induction: str = ""
     rows: int = 32
     now: int = 0
     poll: int = 100
@@ -165,6 +167,8 @@ class TinyLine:
 
     def fresh_state(self) -> State:
         layout = make_layout(self.loop, self.capacity, self.capacity_length, self.lost_after)
+        if self.second_induction:
+            layout.eyes[EyeColumn.INDUCTS, list(EYES).index(self.second_induction)] = 1
         return State.create(layout, make_plan(self.restock), make_policy(), self.rows)
 
     # --- the passage of the belt -------------------------------------------------------------
