@@ -66,7 +66,8 @@ def barcode(
     outlet. Nothing is sent to a line.
 
     Exit code 0: each payload identifies a parcel, 1: at least one does not (junk, wrong check
-    digit, a product number alone), 2: the configuration or the registry cannot be used.
+    digit, broken GS1 syntax, a product number alone) and is no label in the registry either, 2:
+    the configuration or the registry cannot be used.
     """
     payloads = [unescape_label(text).encode("utf-8", "surrogatepass") for text in texts]
     readings = [read_payload(payload) for payload in payloads]
@@ -81,7 +82,7 @@ def barcode(
         typer.echo(json.dumps({"codes": results, "together": together}))
     else:
         _print(results, together)
-    if any(reading.identity is None for reading in readings):
+    if any(result["identity"] is None for result in results):
         raise typer.Exit(1)
 
 
@@ -183,12 +184,14 @@ def _outlet(plan: SortPlan, cause: int) -> int:
 
 
 def _result(text: str, reading: BarcodeReading, fate: dict[str, Any] | None) -> dict[str, Any]:
+    record = fate["record"] if fate else None
+    identity = record["identity"] if record else reading.identity
     return {
         "input": text,
         "text": escape_label(reading.text),
         "symbology": reading.symbology or None,
         "family": reading.family.value,
-        "identity": None if reading.identity is None else escape_label(reading.identity),
+        "identity": None if identity is None else escape_label(identity),
         "check": reading.check.value,
         "elements": {ai: escape_label(value) for ai, value in reading.elements.items()},
         "problem": reading.problem,
@@ -201,7 +204,8 @@ def _print(results: Sequence[dict[str, Any]], together: dict[str, Any] | None) -
         typer.echo(escape_label(unescape_label(result["input"])) or "(empty)")
         aim = f" ({result['symbology']})" if result["symbology"] else ""
         _row("family", f"{result['family']}{aim}")
-        _row("identity", result["identity"] or "none")
+        registered = " (only because the registry knows it)" if result["problem"] else ""
+        _row("identity", f"{result['identity']}{registered}" if result["identity"] else "none")
         _row("check digit", result["check"])
         if result["elements"]:
             _row("elements", " ".join(f"({ai}){v}" for ai, v in result["elements"].items()))

@@ -132,8 +132,8 @@ def find(registry: Registry, text: str) -> AnnouncedReturn | None:
     found = registry.lookup(text)
     if found is None:
         reading = read_payload(text.encode("utf-8", "surrogatepass"))
-        for key in (reading.text, reading.identity):
-            if found is None and key:
+        for key in (reading.text, reading.key):
+            if found is None and reading.legible:
                 found = registry.lookup(key)
     return found
 

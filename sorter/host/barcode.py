@@ -8,7 +8,10 @@ this module decides what a payload is tried as, and what of it identifies a *par
   Digital Link alike, names the article in it;
 - a UPU S10 number (``s10:RR123456785PL``) names a postal item;
 - any other text (``text:RMA000123``) may name a return: only the registry can tell;
-- a GTIN alone names a product, not a parcel: no identity.
+- a GTIN alone names a product, not a parcel: no identity;
+- what has the form of one of these but a wrong check digit, or starts like GS1 and breaks its
+  syntax, is a misread or a label nobody knows: no identity of its own. If the registry has a
+  return under just this text, :mod:`~sorter.host.verdict` takes that one.
 
 What a payload is tried as, the first that fits:
 
@@ -16,11 +19,12 @@ What a payload is tried as, the first that fits:
    says GS1: element strings, and nothing else;
 2. ``http://`` or ``https://``: Digital Link, else plain text;
 3. ``(01)...``: element strings as printed below a bar code, for people who type them;
+   plain text without identity if they break the syntax;
 4. 18 digits, or 00 and 18 digits: SSCC;
 5. two letters, nine digits, two letters: UPU S10;
-6. 8, 12, 13 or 14 digits with the right check digit: GTIN;
-7. 01, 14 digits with the right check digit, and more: element strings from a scanner that sends
-   no symbology identifier;
+6. 8, 12, 13 or 14 digits: GTIN, whose check digit is right or wrong;
+7. 01 and 14 digits, or 00 and 18 digits, and more: element strings from a scanner that sends no
+   symbology identifier, if the check digit of that key is right or the rest keeps to the syntax;
 8. plain text.
 
 Text is UTF-8. White space around it is dropped: scanners are often set to add CR LF.
@@ -29,7 +33,7 @@ Text is UTF-8. White space around it is dropped: scanners are often set to add C
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -109,6 +113,11 @@ class BarcodeReading:
         return self.identity is not None and self.family is not Family.PLAIN
 
     @property
+    def key(self) -> str:
+        """Key under which the registry would have a return with this label."""
+        return self.identity or f"text:{self.text}"
+
+    @property
     def legible(self) -> bool:
         """Whether there is any text a person could act on."""
         return self.family not in (Family.EMPTY, Family.JUNK)
@@ -154,10 +163,7 @@ def _classify(text: str, symbology: str) -> BarcodeReading:
         return _read_digits(text, symbology)
     if parts := _S10.fullmatch(text):
         return _read_s10("".join(parts.groups()).upper(), symbology)
-    if text[:2] in ("01", "00") and _starts_with_gs1_key(text):
-        reading = _read_elements(text, text, symbology)
-        return reading if reading.identity else _plain(text, symbology)
-    return _plain(text, symbology)
+    return _read_unmarked(text, symbology) or _plain(text, symbology)
 
 
 def _junk(problem: str, symbology: str = "") -> BarcodeReading:
@@ -172,10 +178,15 @@ def _digits_check(digits: str) -> bool:
     return gs1_standard_check_digit(digits[:-1]) == int(digits[-1])
 
 
-def _starts_with_gs1_key(text: str) -> bool:
-    width = 14 if text[:2] == "01" else 18
+def _read_unmarked(text: str, symbology: str) -> BarcodeReading | None:
+    """Return what text means that starts like GS1 without saying so; None when it is none."""
+    width = {"01": 14, "00": 18}.get(text[:2], 0)
     key = text[2 : 2 + width]
-    return len(key) == width and key.isdigit() and _digits_check(key)
+    if not width or len(key) < width or not key.isdigit():
+        return None
+    reading = _read_elements(text, text, symbology)
+    # A right check digit may be luck in one case of ten; without identity, little is lost then.
+    return reading if reading.elements or _digits_check(key) else None
 
 
 def _read_digits(text: str, symbology: str) -> BarcodeReading:
@@ -188,21 +199,14 @@ def _read_digits(text: str, symbology: str) -> BarcodeReading:
         return BarcodeReading(
             text, Family.SSCC, None, Check.WRONG, {}, symbology, "check digit of the SSCC is wrong"
         )
-    article = symbology.startswith("]E")
-    if len(text) in _GTIN_LENGTHS and (article or _digits_check(text)):
-        right = _digits_check(text)
-        problem = (
-            "a GTIN names a product, not a parcel" if right else "check digit of the GTIN is wrong"
-        )
-        check = Check.OK if right else Check.WRONG
-        return BarcodeReading(
-            text, Family.GTIN, None, check, {"01": text.zfill(14)}, symbology, problem
-        )
-    if text[:2] in ("01", "00") and _starts_with_gs1_key(text):
-        reading = _read_elements(text, text, symbology)
-        if reading.identity:
-            return reading
-    return _plain(text, symbology)
+    if len(text) not in _GTIN_LENGTHS:
+        return _read_unmarked(text, symbology) or _plain(text, symbology)
+    if _digits_check(text):
+        problem = "a GTIN names a product, not a parcel"
+        elements = {"01": text.zfill(14)}
+        return BarcodeReading(text, Family.GTIN, None, Check.OK, elements, symbology, problem)
+    problem = f"{len(text)} digits like a GTIN, but its check digit is wrong"
+    return BarcodeReading(text, Family.GTIN, None, Check.WRONG, {}, symbology, problem)
 
 
 def _read_s10(text: str, symbology: str) -> BarcodeReading:
@@ -264,14 +268,24 @@ def _read_elements(message: str, text: str, symbology: str) -> BarcodeReading:
         return BarcodeReading(
             text, Family.GS1_ELEMENT_STRING, None, symbology=symbology, problem=_first_line(error)
         )
-    return _from_elements(elements, Family.GS1_ELEMENT_STRING, text, symbology)
+    reading = _from_elements(elements, Family.GS1_ELEMENT_STRING, text, symbology)
+    last = elements[-1]
+    swallowed = FNC1 not in message and last.ai.separator_required and "21" in last.value
+    if reading.check is Check.OK and reading.identity is None and swallowed:
+        problem = (
+            f"{reading.problem}; if a serial number (21) hides in ({last.ai.ai}){last.value}, the"
+            " scanner must send the separator FNC1 (0x1D)"
+        )
+        return replace(reading, problem=problem)
+    return reading
 
 
 def _read_printed(text: str, symbology: str) -> BarcodeReading:
     try:
         elements = _split_printed(text)
-    except (BiipException, ValueError, ArithmeticError):
-        return _plain(text, symbology)
+    except (BiipException, ValueError, ArithmeticError) as error:
+        problem = f"starts like GS1 as printed below a bar code, but: {_first_line(error)}"
+        return BarcodeReading(text, Family.PLAIN, None, symbology=symbology, problem=problem)
     return _from_elements(elements, Family.GS1_ELEMENT_STRING, text, symbology)
 
 

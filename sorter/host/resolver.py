@@ -139,8 +139,8 @@ class RegistryHost:
             return known
         try:
             record = self._registry.facts_of(reading.text)
-            if record is None and reading.identity is not None:
-                record = self._registry.facts_of_identity(reading.identity)
+            if record is None:
+                record = self._registry.facts_of_identity(reading.key)
         except sqlite3.Error as error:
             return self._failed(error)
         return -1 if record is None else self._remember(code, record)

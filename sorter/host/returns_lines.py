@@ -193,7 +193,7 @@ def identity_of_label(label: str) -> str:
     reading = read_payload(label.encode())
     if not reading.legible:
         raise LineRejected(f"label is not legible: {reading.problem}")
-    return reading.identity or f"text:{reading.text}"
+    return reading.key
 
 
 def whole_number(text: str, name: str, low: int, high: int) -> int:

@@ -6,8 +6,9 @@ conflict. No conflict are: the same identity twice, a GTIN alone next to anythin
 elements in one payload, and plain text that the registry does not know next to a valid identity:
 carrier routing labels are everywhere. Without any valid identity, one plain text is read as
 ``text:...``, two different ones are a conflict, and legible codes that identify no parcel (GTIN
-alone, wrong check digit) are read as the text they are, to end in no-data where a person looks at
-the label. Only where nothing at all is legible is it a no-read.
+alone, wrong check digit, broken GS1 syntax) are read as the text they are, to end in no-data where
+a person looks at the label; next to anything else they are no conflict. Only where nothing at all
+is legible is it a no-read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sorter.host.barcode import BarcodeReading, Family, read_payload
+from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.model.codes import ScanVerdict
 from sorter.model.frames import ScanRead
 
@@ -57,10 +58,10 @@ def judge(
             valid.add(identity)
         elif reading.valid and reading.identity is not None:
             valid.add(reading.identity)
-        elif reading.family is Family.PLAIN:
-            texts.add(f"text:{reading.text}")
+        elif reading.identity is not None:
+            texts.add(reading.identity)
         elif fallback is None:
-            fallback = f"text:{reading.text}"
+            fallback = reading.key
     for identities in (valid, texts):
         if len(identities) == 1:
             return ScanVerdict.READ, identities.pop()

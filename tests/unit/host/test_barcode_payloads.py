@@ -77,7 +77,21 @@ GTIN = "05901234123457"
         # GTIN alone
         (b"5901234123457", "gtin", None, "ok"),
         (b"]E05901234123458", "gtin", None, "wrong"),
-        (b"5901234123458", "plain", "text:5901234123458", "none"),
+        # digits in the form of a GTIN, but none: a misread, or a number only the registry knows
+        (b"4006381333932", "gtin", None, "wrong"),
+        (b"12345678", "gtin", None, "wrong"),
+        (b"123456789013", "gtin", None, "wrong"),
+        (b"05901234123458", "gtin", None, "wrong"),
+        (b"123456789", "plain", "text:123456789", "none"),
+        # GS1 by its looks only
+        (b"01095060001343521021ABC", "gs1_element_string", None, "ok"),  # all of 21ABC is a batch
+        (b"01095060001343522", "gs1_element_string", None, "none"),  # half an identifier
+        (b"01095060001343522112345678901234567890X", "gs1_element_string", None, "none"),
+        (b"010950600013435321SN1", "gs1_element_string", None, "wrong"),
+        (b"0034012345000000001810LOT", "gs1_element_string", None, "wrong"),
+        (b"0109506000134353ZWROT", "plain", "text:0109506000134353ZWROT", "none"),
+        (b"(01)09506000134352(21", "plain", None, "none"),
+        (b"(01)zwrot", "plain", None, "none"),
         # plain
         (b"RMA000123", "plain", "text:RMA000123", "none"),
         (b"]C0RMA000123\r\n", "plain", "text:RMA000123", "none"),
@@ -99,6 +113,14 @@ def test_payload(payload, family, identity, check):
     reading = read_payload(payload)
     assert (reading.family, reading.identity, reading.check) == (family, identity, check)
     assert (reading.problem is None) == (reading.identity is not None)
+
+
+def test_a_serial_number_swallowed_by_the_field_before_it_is_hinted_at():
+    swallowed = read_payload(b"01095060001343521021ABC")
+    assert swallowed.elements == {"01": "09506000134352", "10": "21ABC"}
+    assert "must send the separator FNC1" in swallowed.problem
+    for clear in (b"010950600013435210LOT", b"(01)09506000134352(10)21ABC"):
+        assert "FNC1" not in read_payload(clear).problem
 
 
 def test_elements_are_kept_in_order_and_the_symbology_apart():
@@ -173,7 +195,7 @@ def test_white_space_around_changes_nothing(payload):
     [
         (b"]C1" + b"10A\x1d" * 1000, Family.GS1_ELEMENT_STRING),
         (b"]C1" + b"9" * 4000, Family.GS1_ELEMENT_STRING),
-        (b"01" * 2048, Family.PLAIN),
+        (b"01" * 2048, Family.GS1_ELEMENT_STRING),
         (b"(10)A" * 800, Family.GS1_ELEMENT_STRING),
         (b"http://a/" + b"01/" * 1300, Family.PLAIN),
         (b"http://a/01/12312312312333?" + b"&".join([b"99=A"] * 800), Family.GS1_DIGITAL_LINK),

@@ -153,6 +153,27 @@ def test_barcode_names_the_exception_outlet(call, registry, text, exception, exi
     assert f"{exception} -> chute {fate['groups'][0]['chutes'][0]}" in plain.stdout
 
 
+def test_a_misread_product_number_is_no_parcel_unless_registered(tmp_path, call, registry):
+    result, report = fate_of(call, registry, "4006381333932")
+    assert (result.exit_code, report["codes"][0]["check"]) == (1, "wrong")
+    assert report["codes"][0]["identity"] is None
+    assert report["codes"][0]["fate"]["exception"] == "no_data"
+    _, report = fate_of(call, registry, "4006381333932", "]C100340123450000000017")
+    assert report["together"]["stream"] == "restock_fashion"
+
+    (tmp_path / "more.csv").write_text(
+        LINES.splitlines(keepends=True)[0] + "4006381333932,A,fashion,other,no,1,PL,3,,\n"
+    )
+    assert call("returns", "import", tmp_path / "more.csv", "--registry", registry).exit_code == 0
+    for notation in ("4006381333932", "]C04006381333932"):
+        result, report = fate_of(call, registry, notation)
+        assert (result.exit_code, report["codes"][0]["identity"]) == (0, "text:4006381333932")
+        assert report["codes"][0]["fate"]["exception"] is None
+    shown = call("barcode", "4006381333932", "--config", LINE, "--registry", registry).stdout
+    assert "text:4006381333932 (only because the registry knows it)" in shown
+    assert "check digit is wrong" in shown
+
+
 def test_two_codes_are_also_judged_together(call, registry):
     _, report = fate_of(call, registry, "RMA-U", "RR473124829PL")
     assert report["together"]["exception"] == "multi_read_conflict"

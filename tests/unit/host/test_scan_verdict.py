@@ -17,6 +17,8 @@ SGTIN_LINK = b"https://id.gs1.org/01/05901234123457/21/SN1"
 S10 = b"RR473124829PL"
 GTIN = b"5901234123457"
 BAD_S10 = b"RR473124828PL"
+BAD_GTIN = b"4006381333932"
+RUN_TOGETHER = b"01095060001343521021ABC"
 
 
 def scan(*codes, truncated=False):
@@ -45,6 +47,12 @@ def scan(*codes, truncated=False):
         ((b"RMA1", GTIN), ScanVerdict.READ, "text:RMA1"),
         ((GTIN,), ScanVerdict.READ, "text:5901234123457"),
         ((BAD_S10,), ScanVerdict.READ, "text:RR473124828PL"),
+        ((BAD_GTIN,), ScanVerdict.READ, "text:4006381333932"),
+        ((BAD_GTIN, S10), ScanVerdict.READ, "s10:RR473124829PL"),
+        ((BAD_GTIN, b"RMA1"), ScanVerdict.READ, "text:RMA1"),
+        ((RUN_TOGETHER, S10), ScanVerdict.READ, "s10:RR473124829PL"),
+        ((RUN_TOGETHER, b"RMA1"), ScanVerdict.READ, "text:RMA1"),
+        ((b"(01)x", b"RMA1"), ScanVerdict.READ, "text:RMA1"),
     ],
 )
 def test_verdict(codes, expected, identity):
