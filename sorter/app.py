@@ -33,7 +33,12 @@ from sorter.model.columns import LineField
 from sorter.ports import Clock, FieldBus, HostLink
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
-from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
+from sorter.runtime.journal import (
+    DEFAULT_COMMIT_STEPS,
+    InlineJournal,
+    RunInfo,
+    ThreadedJournal,
+)
 from sorter.runtime.journal_parcels import ParcelRow
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics
@@ -257,7 +262,10 @@ def run_on(
         The summary of the run, reconciled with the truth.
     """
     started_s = time.perf_counter()
-    journal = InlineJournal(journal_path, run_info(loaded, notes))
+    rings = loaded.line_file.io.mailbox
+    # The PLC keeps what is not committed: long before a ring is full, it must be.
+    commit_steps = min(DEFAULT_COMMIT_STEPS, rings.scan_slots, rings.event_slots // 8)
+    journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps)
     controller = assemble(
         loaded,
         clock=clock,

@@ -179,6 +179,8 @@ def _judge(
     parcel: TruthRow, rows: list[ParcelRow], chute_names: Sequence[str], findings: _Findings
 ) -> None:
     who = f"physical parcel {parcel['physical_id']} ({parcel.get('label')!r})"
+    if not rows and parcel["end"] == "removed" and not parcel.get("sightings"):
+        return  # taken off between induction and first eye: nothing there to see it
     if not rows:
         findings.unaccounted += 1
         findings.details.append(f"{who}: the controller never saw it; in truth {_truth(parcel)}")
@@ -186,8 +188,15 @@ def _judge(
     *earlier, last = rows
     who = f"parcel {last.parcel} = {who}"
     for row in earlier:
-        if row.disposition in (0, FinalDisposition.LOST):
+        if row.disposition == FinalDisposition.LOST:
             findings.found_again += 1
+            continue
+        if not row.disposition:
+            findings.mismatches += 1
+            findings.details.append(
+                f"{who}: met again, but parcel {row.parcel}, which it was before, was left "
+                f"without a final disposition"
+            )
             continue
         findings.mismatches += 1
         findings.details.append(

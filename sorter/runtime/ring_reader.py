@@ -16,9 +16,10 @@ from sorter.ports import FieldBus
 from sorter.runtime.scan_payload import scan_read
 
 TORN_TRIES: Final = 3
-RING_READS_AT_ONCE: Final = 16
-"""Ring reads in one exchange; what is left comes with the next, so that acks keep flowing."""
-SCANS_AT_ONCE: Final = 16
+RING_READS_AT_ONCE: Final = 512
+"""More than the largest rings hold: a backlog comes whole. The frame carries the encoder count of
+now, and a parcel whose record still lay unread in the ring would count as missed."""
+SCANS_AT_ONCE: Final = 512
 
 # Plain numbers for the lines that run for every scan: reading an enumeration's member takes
 # longer than reading the cell it names.
