@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sorter.config.documents import path_text
 from sorter.config.models import LineFile
 from sorter.errors import ConfigError
 from sorter.model.codes import ChuteBit, LineState
@@ -12,7 +13,7 @@ from .feed import FeedParcel
 from .image import MailboxImage
 from .plant import Plant
 from .plc import Plc
-from .scenario import ChuteJamFault, FailedDivertFault, JamFault, ScenarioFile
+from .scenario import ScenarioFile
 from .truth import TruthLedger
 
 
@@ -128,20 +129,11 @@ class Rig:
 
 def _check_names(scenario: ScenarioFile, line_file: LineFile) -> None:
     """Refuse a scenario that names what the line does not have."""
-    line = line_file.line
-    zones = {zone.name for zone in line.zones}
-    chutes = {chute.name for chute in line.chutes}
-    eyes = {eye.name for eye in line.photo_eyes if eye.inducts}
-    problems = []
-    for number, fault in enumerate(scenario.faults):
-        if isinstance(fault, JamFault) and fault.zone not in zones:
-            problems.append(f"faults[{number}].zone: the line has no zone {fault.zone}")
-        if isinstance(fault, FailedDivertFault | ChuteJamFault) and fault.chute not in chutes:
-            problems.append(f"faults[{number}].chute: the line has no chute {fault.chute}")
-    for number, induction in enumerate(scenario.inductions):
-        if induction.eye not in eyes:
-            problems.append(f"inductions[{number}].eye: no inducting eye {induction.eye}")
-    if not eyes:
+    problems = [
+        f"{path_text(key_path)}: {problem}; {remedy}"
+        for key_path, problem, remedy in scenario.problems_against(line_file)
+    ]
+    if not any(eye.inducts for eye in line_file.line.photo_eyes):
         problems.append("the line has no inducting eye: nothing can come")
     if problems:
         raise ConfigError(f"scenario {scenario.name}: " + "; ".join(problems))

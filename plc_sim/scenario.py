@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sorter.config.documents import KeyPath
 from sorter.config.load import load_yaml_model
 from sorter.config.models import (
+    LineFile,
     Name,
     PositiveMillimetres,
     Section,
 )
+from sorter.config.wording import closest
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e7)]
@@ -271,6 +274,34 @@ class ScenarioFile(Section):
     jams: Jams = Jams()
     faults: tuple[Fault, ...] = ()
     plc: PlcStart = PlcStart()
+
+    def problems_against(self, line_file: LineFile) -> list[tuple[KeyPath, str, str]]:
+        """Return what of the scenario the line does not have.
+
+        Returns
+        -------
+        list of (key path, str, str)
+            Where it is named, what is wrong, and what would be right.
+        """
+        line = line_file.line
+        zones = [zone.name for zone in line.zones]
+        chutes = [chute.name for chute in line.chutes]
+        eyes = [eye.name for eye in line.photo_eyes if eye.inducts]
+        problems: list[tuple[KeyPath, str, str]] = []
+        for number, fault in enumerate(self.faults):
+            path: KeyPath = ("faults", number)
+            if isinstance(fault, JamFault) and fault.zone not in zones:
+                what = f"the line has no zone {fault.zone}"
+                problems.append(((*path, "zone"), what, closest(fault.zone, zones)))
+            if isinstance(fault, FailedDivertFault | ChuteJamFault) and fault.chute not in chutes:
+                what = f"the line has no chute {fault.chute}"
+                problems.append(((*path, "chute"), what, closest(fault.chute, chutes)))
+        for number, induction in enumerate(self.inductions):
+            # A line without any inducting eye is the line's own problem, not the scenario's.
+            if eyes and induction.eye not in eyes:
+                what = f"the line has no inducting eye {induction.eye}"
+                problems.append((("inductions", number, "eye"), what, closest(induction.eye, eyes)))
+        return problems
 
 
 def load_scenario(path: Path) -> ScenarioFile:

@@ -1,16 +1,18 @@
 """Kinds of configuration files and their models; installed packages add theirs.
 
 An entry point of the group ``sorter.config_kinds``, named like the kind, gives a pydantic model.
-A model with a text field ``line`` refers to a line file, which is checked along with it.
+A model with a text field ``line`` refers to a line file, which is checked along with it, and is
+compared with it when it is :class:`ComparedWithLine`.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from sorter.config.documents import KeyPath
 from sorter.config.models import LineFile, ReturnsPolicyFile, SortPlanFile
 from sorter.errors import ConfigError
 
@@ -20,6 +22,21 @@ OWN_KINDS: Final[dict[str, type[BaseModel]]] = {
     "sort_plan": SortPlanFile,
     "returns_policy": ReturnsPolicyFile,
 }
+
+
+@runtime_checkable
+class ComparedWithLine(Protocol):
+    """A file that can tell what in it does not fit the line it refers to."""
+
+    def problems_against(self, line_file: LineFile) -> list[tuple[KeyPath, str, str]]:
+        """Return key path, what is wrong and what would be right, of each problem.
+
+        Parameters
+        ----------
+        line_file : LineFile
+            Only its section ``line`` is as written; others are defaults where they are broken.
+        """
+        ...
 
 
 def kind_names() -> tuple[str, ...]:
