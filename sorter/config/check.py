@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sorter.config.checks_chutes import CHUTE_CHECKS
-from sorter.config.checks_io import IO_CHECKS
+from sorter.config.checks_io import IO_CHECKS, LINE_IO_CHECKS
 from sorter.config.checks_line import LINE_CHECKS
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
-from sorter.config.documents import Document, parse, read_text
-from sorter.config.kinds import kind_names, model_of
-from sorter.config.models import LineFile, ReturnsPolicyFile, SortPlanFile
+from sorter.config.documents import Document, KeyPath, parse, read_text
+from sorter.config.kinds import ComparedWithLine, kind_names, model_of
+from sorter.config.models import (
+    Io,
+    Line,
+    LineFile,
+    ReturnsPolicyFile,
+    Service,
+    SortPlanFile,
+)
 from sorter.config.wording import closest, validate
 from sorter.errors import ConfigError, Problem
 
@@ -53,6 +61,9 @@ def check_files(paths: Iterable[Path | str]) -> list[Problem]:
 class CheckRun:
     """One go over some files; each file is read once, however often it is referred to.
 
+    A broken file or section costs only the checks that need it, or the other problems would come
+    to light one repair at a time.
+
     Attributes
     ----------
     problems : dict of Problem
@@ -62,6 +73,7 @@ class CheckRun:
     problems: dict[Problem, None] = field(default_factory=dict)
     _documents: dict[str, Document | None] = field(default_factory=dict)
     _order: dict[str, int] = field(default_factory=dict)
+    _lines: dict[str, LineFile] = field(default_factory=dict)
 
     def sorted_problems(self) -> list[Problem]:
         """Return the problems by file in the order the files were met, then by line."""
@@ -90,28 +102,63 @@ class CheckRun:
             self._check_other(document, path, kind)
 
     def check_line(self, path: Path) -> CheckedLine | None:
-        """Check a line file with its sort plan and returns policy, alone and together."""
-        line = self._checked(path, LineFile)
-        if line is None:
+        """Check a line file with its sort plan and returns policy, alone and together.
+
+        Returns
+        -------
+        CheckedLine or None
+            None when the form of one of the three is wrong.
+        """
+        document = self._document(path)
+        if document is None:
             return None
-        line_checks = (*LINE_CHECKS, *CHUTE_CHECKS, *IO_CHECKS)
-        self._note(check(line.model, line.document) for check in line_checks)
-        service = line.model.service
-        plan_path = self._referred(line.document, path, ("service", "sort_plan"), service.sort_plan)
-        policy_path = self._referred(
-            line.document, path, ("service", "returns_policy"), service.returns_policy
+        whole = self._checked(path, LineFile)
+        if whole is None and document.data.get("kind", "line") != "line":
+            return None
+        file = self._check_sections(document, whole)
+        if file is not None:
+            self._lines[str(path)] = file
+        plan_path, policy_path = (
+            self._referred(document, path, ("service", key), Service.model_fields)
+            for key in ("sort_plan", "returns_policy")
         )
         plan = self._plan(plan_path) if plan_path else None
         policy = self._policy(policy_path) if policy_path else None
-        if plan is not None:
-            self._note(check(line.model, plan.model, plan.document) for check in LINE_PLAN_CHECKS)
+        if file is not None and plan is not None:
+            self._note(check(file, plan.model, plan.document) for check in LINE_PLAN_CHECKS)
         if plan is None or policy is None:
             return None
         self._note(
             check(plan.model, plan.document, policy.model, policy.document)
             for check in PLAN_POLICY_CHECKS
         )
-        return CheckedLine(line, plan, policy)
+        return None if whole is None else CheckedLine(whole, plan, policy)
+
+    def _check_sections(
+        self, document: Document, whole: CheckedFile[LineFile] | None
+    ) -> LineFile | None:
+        """Check the sections of a line file that can be read.
+
+        Returns
+        -------
+        LineFile or None
+            Its section ``line`` is as written, or there is none; others may be defaults.
+        """
+        line: Line | None
+        io: Io | None
+        if whole is not None:
+            line, io = whole.model.line, whole.model.io
+        else:
+            line, io = _section(document, "line", Line), _section(document, "io", Io)
+        if io is not None:
+            self._note(check(io, document) for check in IO_CHECKS)
+        if line is None:
+            return None
+        file = LineFile(line=line) if io is None else LineFile(line=line, io=io)
+        self._note(check(file, document) for check in (*LINE_CHECKS, *CHUTE_CHECKS))
+        if io is not None:
+            self._note(check(file, document) for check in LINE_IO_CHECKS)
+        return file
 
     def _plan(self, path: Path) -> CheckedFile[SortPlanFile] | None:
         plan = self._checked(path, SortPlanFile)
@@ -136,11 +183,19 @@ class CheckRun:
             self._add(document.problem(("kind",), f"{kind!r} is unknown", remedy))
             return
         checked = self._checked(path, model)
-        line = getattr(checked.model, "line", None) if checked else None
-        if isinstance(line, str):
-            line_path = self._referred(document, path, ("line",), line)
-            if line_path is not None:
-                self.check_line(line_path)
+        if "line" not in model.model_fields:
+            return
+        default = model.model_fields["line"].default
+        if not isinstance(document.data.get("line", default), str):
+            return
+        line_path = self._referred(document, path, ("line",), model.model_fields)
+        if line_path is None:
+            return
+        self.check_line(line_path)
+        line_file = self._lines.get(str(line_path))
+        if checked and line_file is not None and isinstance(checked.model, ComparedWithLine):
+            for key_path, problem, remedy in checked.model.problems_against(line_file):
+                self._add(document.problem(key_path, problem, remedy))
 
     def _kind(self, document: Document) -> str | None:
         data = document.data
@@ -158,9 +213,31 @@ class CheckRun:
         return None
 
     def _referred(
-        self, document: Document, path: Path, key: tuple[str, ...], target: str
+        self, document: Document, path: Path, key: KeyPath, fields: Mapping[str, FieldInfo]
     ) -> Path | None:
-        """Return the path a file refers to, or None with a problem where it is referred to."""
+        """Return the path a file refers to, or None with a problem where it is referred to.
+
+        Taken from what is written, so that a file refers to others even when its form is wrong.
+
+        Parameters
+        ----------
+        document : Document
+        path : Path
+            Of the document; others count from its folder.
+        key : key path
+            Where the reference stands.
+        fields : mapping of str to FieldInfo
+            What the section that holds it may hold.
+        """
+        section: object = document.data
+        for part in key[:-1]:
+            section = section.get(part, {}) if isinstance(section, dict) else None
+        name = str(key[-1])
+        if not isinstance(section, dict) or (name not in section and set(section) - set(fields)):
+            return None  # an unknown key may be the misspelt reference: do not guess
+        target = section.get(name, fields[name].default)
+        if not isinstance(target, str):
+            return None
         found = Path(os.path.normpath(path.parent / target))
         try:
             exists = found.exists()
@@ -200,3 +277,11 @@ class CheckRun:
     def _note(self, found: Iterable[Sequence[Problem]]) -> None:
         for problems in found:
             self.problems.update(dict.fromkeys(problems))
+
+
+def _section(document: Document, key: str, model: type[ModelType]) -> ModelType | None:
+    """Return one section of a file whose form is wrong elsewhere, or None."""
+    data = document.data.get(key, {})
+    if not isinstance(data, dict):
+        return None
+    return validate(replace(document, data=data), model)[0]

@@ -1,22 +1,28 @@
-"""Checks of the connection to the PLC that pydantic cannot see."""
+"""Checks of the connection to the PLC that pydantic cannot see.
+
+Those of :data:`IO_CHECKS` look at the section ``io`` alone, so that they can run when another
+section cannot be read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
 from sorter.config.checks_line import LineCheck
 from sorter.config.documents import Document, KeyPath
-from sorter.config.models import LineFile
+from sorter.config.models import Io, LineFile
 from sorter.errors import Problem
 from sorter.model.mailbox import COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS, STATUS_WORDS
 
+IoCheck = Callable[[Io, Document], list[Problem]]
 LAST_REGISTER: Final = 65535
 
 
-def mailbox_blocks_are_apart(file: LineFile, document: Document) -> list[Problem]:
+def mailbox_blocks_are_apart(io: Io, document: Document) -> list[Problem]:
     """Check that the four blocks fit the holding registers and do not share one."""
-    modbus, mailbox = file.io.modbus, file.io.mailbox
+    modbus, mailbox = io.modbus, io.mailbox
     blocks = sorted(
         (
             (modbus.status_address, STATUS_WORDS, "status"),
@@ -70,11 +76,11 @@ def allowance_covers_a_poll(file: LineFile, document: Document) -> list[Problem]
     ]
 
 
-def tag_names_have_their_index(file: LineFile, document: Document) -> list[Problem]:
+def tag_names_have_their_index(io: Io, document: Document) -> list[Problem]:
     """Check that pages and slots are told apart, and the names can be filled in."""
     problems = []
     for key, index in (("event_page", "page"), ("scan_slot", "slot")):
-        pattern = getattr(file.io.opcua.tags, key)
+        pattern = getattr(io.opcua.tags, key)
         try:
             distinct = pattern.format(**{index: 1}) != pattern.format(**{index: 2})
         except (LookupError, ValueError, AttributeError):
@@ -90,9 +96,9 @@ def tag_names_have_their_index(file: LineFile, document: Document) -> list[Probl
     return problems
 
 
-def endpoint_is_opc_tcp(file: LineFile, document: Document) -> list[Problem]:
+def endpoint_is_opc_tcp(io: Io, document: Document) -> list[Problem]:
     """Check that the OPC UA endpoint is of the only transport there is."""
-    endpoint = file.io.opcua.endpoint
+    endpoint = io.opcua.endpoint
     if endpoint.startswith("opc.tcp://") and len(endpoint) > len("opc.tcp://"):
         return []
     return [
@@ -104,9 +110,9 @@ def endpoint_is_opc_tcp(file: LineFile, document: Document) -> list[Problem]:
     ]
 
 
-IO_CHECKS: tuple[LineCheck, ...] = (
+IO_CHECKS: tuple[IoCheck, ...] = (
     mailbox_blocks_are_apart,
-    allowance_covers_a_poll,
     tag_names_have_their_index,
     endpoint_is_opc_tcp,
 )
+LINE_IO_CHECKS: tuple[LineCheck, ...] = (allowance_covers_a_poll,)

@@ -78,10 +78,11 @@ def test_load_line_lists_every_problem(config: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_line(config / "line.yaml")
     message = str(caught.value)
-    assert message.startswith("2 problems in the configuration:")
+    assert message.startswith("3 problems in the configuration:")
     assert "line.max_laps: 0 is less than 1; expected a whole number" in message
     assert "line.tipo: unknown key; " in message
-    assert len(caught.value.problems) == 2
+    assert "choose: 'balanced' is not allowed here; did you mean 'balance'?" in message
+    assert len(caught.value.problems) == 3
 
 
 def test_load_yaml_model(config: Path) -> None:

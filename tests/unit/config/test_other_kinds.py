@@ -73,3 +73,36 @@ def test_a_plan_and_a_policy_alone_are_checked_alone(config: Path) -> None:
     )
     found = [problem.key_path for problem in check_files([plan, policy])]
     assert found == ["overflow.repair", "rules[1].categories"]
+
+
+def test_names_in_a_scenario_are_compared_with_its_line(config: Path) -> None:
+    text = """\
+kind: scenario
+name: x
+line: line.yaml
+faults:
+  - {kind: jam, at_s: 1, zone: sort_A9}
+  - {kind: e_stop, at_s: 1, for_s: 2}
+  - {kind: failed_divert, chute: A99}
+  - kind: chute_jam
+    chute: Z9
+    at_s: 1
+    for_s: 5
+  - {kind: jam, at_s: 1, zone: sort_A1}
+inductions:
+  - {eye: induct_A, process: saturated}
+  - {eye: verify_A, process: saturated}
+"""
+    scenario = write(config / "s.yaml", text)
+    problems = check_files([scenario])
+    assert [(found.file, found.line, found.key_path, found.problem) for found in problems] == [
+        (str(scenario), 5, "faults[0].zone", "the line has no zone sort_A9"),
+        (str(scenario), 7, "faults[2].chute", "the line has no chute A99"),
+        (str(scenario), 9, "faults[3].chute", "the line has no chute Z9"),
+        (str(scenario), 15, "inductions[1].eye", "the line has no inducting eye verify_A"),
+    ]
+    assert problems[0].remedy.startswith("did you mean 'sort_A")
+    assert problems[3].remedy.endswith("known: induct_A, induct_B")
+    line = config / "line.yaml"
+    line.write_text(line.read_text("utf-8").replace("port: 5020", "port: 0"), "utf-8")
+    assert len(check_files([scenario])) == 5  # the broken section io hides none of them
