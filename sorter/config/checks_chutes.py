@@ -60,7 +60,12 @@ def end_chute_fits_topology(file: LineFile, document: Document) -> list[Problem]
 
 
 def chutes_are_between_eyes(file: LineFile, document: Document) -> list[Problem]:
-    """Check that on a line, each diverter has an induction before it and an eye behind it."""
+    """Check that on a line, each diverter has an induction before it and an eye behind it.
+
+    On a loop there is always one of each: behind the last eye comes the first. Whether that one
+    is near enough or too near is for :func:`diverts_can_be_confirmed`, whether the loop's end is
+    in the way for :func:`chutes_are_clear_of_the_seam`.
+    """
     line = file.line
     if line.topology == "loop":
         return []
@@ -89,8 +94,51 @@ def chutes_are_between_eyes(file: LineFile, document: Document) -> list[Problem]
     return problems
 
 
+def chutes_are_clear_of_the_seam(file: LineFile, document: Document) -> list[Problem]:
+    """Check that on a loop, firing, diverting and entering all happen before the loop's end.
+
+    There positions begin again at 0: a divert that reaches over it would be fired in one lap and
+    confirmed in the next.
+    """
+    line = file.line
+    if line.topology == "line":
+        return []
+    problems = []
+    for index, chute in enumerate(line.chutes):
+        if chute.position_mm >= line.length_mm or chute.side == "end":
+            continue  # reported as such
+        from_mm, to_mm = _acts_from(chute), chute.position_mm + chute.window_mm / 2
+        entered_mm = chute.position_mm + chute.entry_distance_mm
+        least_mm = chute.actuation_distance_mm + chute.window_mm / 2
+        most_mm = line.length_mm - max(chute.window_mm / 2, chute.entry_distance_mm)
+        if from_mm < 0 or to_mm > line.length_mm:
+            what = (
+                f"the divert window of {chute.name}, {from_mm:g} to {to_mm:g} mm "
+                f"(actuation_distance_mm + window_mm), crosses the loop's end"
+            )
+        elif entered_mm > line.length_mm:
+            what = (
+                f"a parcel has entered {chute.name} at {entered_mm:g} mm (position_mm + "
+                f"entry_distance_mm), past the loop's end"
+            )
+        else:
+            continue
+        problems.append(
+            document.problem(
+                ("line", "chutes", index, "position_mm"),
+                f"{what} at {line.length_mm:g} mm",
+                f"place it from {least_mm:g} to {most_mm:g} mm, or count positions from "
+                "another point of the loop",
+            )
+        )
+    return problems
+
+
 def diverts_can_be_confirmed(file: LineFile, document: Document) -> list[Problem]:
-    """Check that a chute's own eye reports a parcel before the next eye could miss it."""
+    """Check that a chute's own eye reports a parcel before the next eye could miss it.
+
+    On a loop the eye next to a chute behind the last eye is the first one.
+    """
     line = file.line
     problems = []
     for index, chute in enumerate(line.chutes):
@@ -263,6 +311,7 @@ def _commit_distance(line: Line, chute: Chute) -> float:
 CHUTE_CHECKS: tuple[LineCheck, ...] = (
     end_chute_fits_topology,
     chutes_are_between_eyes,
+    chutes_are_clear_of_the_seam,
     diverts_can_be_confirmed,
     divert_windows_are_apart,
     operator_chutes_get_full,

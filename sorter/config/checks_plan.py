@@ -146,7 +146,11 @@ def outlets_are_their_own(plan: SortPlanFile, document: Document) -> list[Proble
 
 # --- the plan on its line -----------------------------------------------------------------------
 def chutes_are_known(file: LineFile, plan: SortPlanFile, document: Document) -> list[Problem]:
-    """Check that every chute that the plan names is built."""
+    """Check that every chute that the plan names is built.
+
+    Where the line gives one name to several chutes, as many names of the plan may be missing for
+    no other reason; these are not reported a second time.
+    """
     known = [chute.name for chute in file.line.chutes]
     named: list[tuple[KeyPath, str]] = [
         (("routes", index, "groups", number, place), chute)
@@ -156,6 +160,9 @@ def chutes_are_known(file: LineFile, plan: SortPlanFile, document: Document) -> 
     ]
     named += [(("exceptions", key), getattr(plan.exceptions, key)) for key in OUTLET_KEYS]
     built = set(known)
+    missing = {chute for _, chute in named} - built
+    if len(missing) <= len(known) - len(built):
+        return []
     return [
         document.problem(path, f"the line has no chute {chute!r}", closest(chute, known))
         for path, chute in named
@@ -195,6 +202,8 @@ def capacity_suffices(file: LineFile, plan: SortPlanFile, document: Document) ->
     """
     line = file.line
     chutes = {chute.name: chute for chute in line.chutes}
+    if len(chutes) < len(line.chutes):
+        return []  # nobody can tell which chute is meant: the line's own checks say so
     order = {name: index for index, name in enumerate(chutes)}
     rates = [_emptied_per_h(chute, line) for chute in chutes.values()]
     choices = [
@@ -213,7 +222,7 @@ def capacity_suffices(file: LineFile, plan: SortPlanFile, document: Document) ->
                 f"{route.stream} needs more capacity than there is: {demands[index]:.0f} parcels/h "
                 f"expected (share {route.expected_share:g} of "
                 f"{line.design_rate_parcels_per_h:g}), its chutes can be emptied of "
-                f"{demands[index] - missing:.0f}",
+                f"{demands[index] - missing:.0f} parcels/h",
                 "add a chute, a larger capacity or shorter bag_change_every_min",
             )
         )
@@ -226,6 +235,8 @@ def limits_are_within_the_line(
     """Check that over-size and over-weight outlets take more than the line, others no more."""
     line = file.line
     chutes = {chute.name: chute for chute in line.chutes}
+    if len(chutes) < len(line.chutes):
+        return []
     problems = []
     size = ("length_mm", "width_mm", "height_mm")
     for key, fields in (("over_size", size), ("over_weight", ("weight_g",))):

@@ -53,6 +53,7 @@ def validate(document: Document, model: type[ModelType]) -> tuple[ModelType | No
 
 def closest(name: str, known: tuple[str, ...] | list[str]) -> str:
     """Return ``did you mean 'x'? known: a, b`` for an unknown name."""
+    known = list(dict.fromkeys(known))
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     listing = ", ".join(known[:40]) + (", ..." if len(known) > 40 else "")

@@ -39,7 +39,6 @@ GEOMETRY = {
         "position_mm: 18200",
         "the name 'A02' is used twice",
         "each its own name",
-        others=("the line has no chute 'A05'",),
     ),
     "duplicate eye name": Break(
         LINE,
@@ -217,6 +216,34 @@ CHUTES = {
         "{name: X9",
         "upstream of every induction",
         others=("nobody can confirm chute X9",),
+    ),
+    "entry behind the end of a loop": Break(
+        LINE,
+        "{name: B17, position_mm: 111800",
+        "{name: B17, position_mm: 119700",
+        "line.chutes[33].position_mm",
+        "{name: B17",
+        "a parcel has entered B17 at 120100 mm (position_mm + entry_distance_mm), past the loop's "
+        "end at 120000 mm",
+        "place it from 230 to 119600 mm",
+    ),
+    "divert window over the end of a loop": Break(
+        LINE,
+        "{name: B17, position_mm: 111800",
+        "{name: B17, position_mm: 119950",
+        "line.chutes[33].position_mm",
+        "{name: B17",
+        "the divert window of B17, 119720 to 120030 mm (actuation_distance_mm + window_mm), "
+        "crosses the loop's end",
+    ),
+    "fired before the end of a loop": Break(
+        LINE,
+        "{name: B17, position_mm: 111800, side: left",
+        "{name: B17, position_mm: 100, side: left, entry_distance_mm: 200",
+        "line.chutes[33].position_mm",
+        "{name: B17",
+        "the divert window of B17, -130 to 180 mm",
+        "place it from 230 to 119800 mm",
     ),
     "chute nobody can confirm": Break(
         LINE,
@@ -419,7 +446,8 @@ PLANS = {
         "groups: [[A16]]",
         "routes[2].expected_share",
         "expected_share: 0.106",
-        "restock_electronics needs more capacity than there is: 2120 parcels/h expected",
+        "restock_electronics needs more capacity than there is: 2120 parcels/h expected "
+        "(share 0.106 of 20000), its chutes can be emptied of 1500 parcels/h",
         "add a chute",
     ),
     "cell routed by two routes": Break(
@@ -835,6 +863,31 @@ def test_all_problems_of_all_files_come_at_once(config: Path) -> None:
     problems = check_files([config / LINE, config / PLAN, config / POLICY])
     assert [(Path(problem.file).name, problem.key_path) for problem in problems] == [
         (LINE, "line.max_laps"),
+        (PLAN, "routes[11].grades"),  # nothing overflows to inspect any more
         (PLAN, "overflow.repair"),
         (POLICY, "rules[6].categories"),
     ]
+
+
+def test_on_a_loop_the_first_eye_confirms_the_chutes_behind_the_last(config: Path) -> None:
+    path = config / LINE
+    last_chute = "{name: B17, position_mm: 111800, side: left"
+    moved = "{name: B17, position_mm: 119500, side: left, entry_distance_mm: 500"
+    text = path.read_text("utf-8").replace(last_chute, moved)
+    path.write_text(text, "utf-8")
+    assert check_files([path]) == []
+    near = text.replace("{name: induct_A, position_mm: 500", "{name: induct_A, position_mm: 50")
+    path.write_text(near, "utf-8")
+    (problem,) = check_files([path])
+    assert problem.key_path == "line.chutes[33].position_mm"
+    assert "nobody can confirm chute B17: induct_A stands 550 mm behind it" in problem.problem
+
+
+def test_a_chute_name_used_twice_hides_no_other_unknown_name(config: Path) -> None:
+    line, plan = config / LINE, config / PLAN
+    line.write_text(line.read_text("utf-8").replace("{name: A02,", "{name: A01,"), "utf-8")
+    assert [problem.key_path for problem in check_files([line])] == ["line.chutes[1].name"]
+    plan.write_text(plan.read_text("utf-8").replace("no_data: A08", "no_data: A80"), "utf-8")
+    problems = {problem.key_path: problem for problem in check_files([line])}
+    assert set(problems) == {"line.chutes[1].name", "exceptions.no_read", "exceptions.no_data"}
+    assert "known: A01, A03, A04" in problems["exceptions.no_read"].remedy
