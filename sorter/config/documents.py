@@ -97,7 +97,10 @@ def read_text(path: Path, name: str = "") -> str | Problem:
             )
         raw = path.read_bytes()
     except FileNotFoundError:
-        return _whole(name, "there is no such file", "correct the path or create the file")
+        remedy = "correct the path or create the file"
+        if not path.is_absolute():
+            remedy = "run the command in the project's folder, or name the file by its full path"
+        return _whole(name, "there is no such file", remedy)
     except IsADirectoryError:
         return _whole(name, "this is a directory", "name a YAML file in it")
     except (OSError, ValueError) as error:  # ValueError: NUL in the path

@@ -51,6 +51,18 @@ def test_problems_exit_2_one_line_each(app: typer.Typer, config: Path) -> None:
     assert second.startswith(f"{config / 'none.yaml'}: there is no such file; ")
 
 
+def test_a_missing_file_tells_where_to_run(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["check", "config/line.yaml"])
+    assert result.exit_code == 2
+    assert result.output == (
+        "config/line.yaml: there is no such file; run the command in the project's folder, or "
+        "name the file by its full path\n"
+    )
+
+
 def test_problems_as_json(app: typer.Typer, config: Path) -> None:
     path = break_laps(config)
     result = CliRunner().invoke(app, ["check", "--json", str(path)])
