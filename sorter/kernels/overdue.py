@@ -102,7 +102,9 @@ def parcel_overdue(
             and facts_due(parcels, row, line) <= now
         ):
             facts_overdue(parcels, row, now, registers, outcomes)
-        elif lap_due(parcels, row, line) <= now:
+        elif lap_due(parcels, row, line) <= min(
+            now, eye_due(parcels, row, registers, line, eyes, chutes)
+        ):
             lap_completed(parcels, row, now, registers, outcomes)
         elif eye_due(parcels, row, registers, line, eyes, chutes) <= now:
             if eye_missed(
