@@ -311,6 +311,7 @@ def find_chute(
         return
     if old_chute != NONE and old_chute != chosen:  # noqa: PLR1714
         registers[Register.CHUTES_IMPROVED] = 1
+        registers[Register.PLACES_FREED] += 1
     if chosen == NONE:
         stay_on_belt(parcels, row, registers, state, old_chute, commands)
         kind = DecisionKind.RECIRCULATED if loop > 0 else DecisionKind.UNROUTABLE
@@ -365,7 +366,7 @@ def assign(
     the same frame, so that nothing is left over for a frame that brings no news.
     """
     for _ in range(2):
-        retry_worth = registers[Register.CHUTES_IMPROVED]
+        freed_before = registers[Register.PLACES_FREED]
         for row in range(registers[Register.ROWS]):
             if parcels[ParcelColumn.ID, row] == 0:
                 continue
@@ -392,7 +393,7 @@ def assign(
                     choices, commands, decisions, candidates, outcomes,
                 )  # fmt: skip
             set_due(parcels, row, registers, line, eyes, chutes)
-        if registers[Register.CHUTES_IMPROVED] == retry_worth:
+        if registers[Register.PLACES_FREED] == freed_before:
             break
     registers[Register.CHUTES_IMPROVED] = 0
     registers[Register.CHUTES_WORSENED] = 0

@@ -101,10 +101,11 @@ class Register(IntEnum):
     STALE_CONFIRMATIONS = 15  # fired or refused for a parcel or chute no longer meant
     MALFORMED_REPORTS = 16  # of a sensor, chute or kind that does not exist
     DROPPED_OUTPUTS = 17  # rows that did not fit the output buffers
-    COMMANDS = 18  # lengths of the output buffers
-    DECISIONS = 19
-    CANDIDATES = 20
-    OUTCOMES = 21
+    PLACES_FREED = 18  # reservations given up by rerouting, ever
+    COMMANDS = 19  # lengths of the output buffers
+    DECISIONS = 20
+    CANDIDATES = 21
+    OUTCOMES = 22
 
 
 class ChoiceColumn(IntEnum):
