@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sorter.kernels.bits import BLOCKING, FULL, JAMMED, OPEN
-from sorter.kernels.closing import close_parcel, divert_inhibited
+from sorter.kernels.closing import close_parcel, divert_inhibited, reserve
 from sorter.kernels.jit import kernel
 from sorter.kernels.reports import open_and_close
 from sorter.kernels.rows import add_outcome
@@ -52,11 +52,24 @@ def commanded_row(parcels: Rows, registers: Rows, parcel: int, chute: int) -> in
     return row
 
 
-@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1])")
-def divert_fired(event: Rows, parcels: Rows, registers: Rows, outcomes: Rows) -> None:
+@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")
+def divert_fired(
+    event: Rows, parcels: Rows, registers: Rows, chute_state: Rows, outcomes: Rows
+) -> None:
     """Note that the diverter was fired, and with how much slack the command had come."""
     parcel = event[EventColumn.A]
     chute = event[EventColumn.SOURCE]
+    row = row_of(parcels, registers[Register.ROWS], parcel)
+    if (
+        row != NONE
+        and parcels[ParcelColumn.STATE, row] == ParcelState.WAITING
+        and parcels[ParcelColumn.EXCLUDED, row] == chute
+        and parcels[ParcelColumn.CHUTE_TRAVEL, row] > 0
+    ):
+        # A correction of its fire count was refused, what the PLC held before was fired.
+        reserve(parcels, row, chute_state, chute)
+        parcels[ParcelColumn.STATE, row] = ParcelState.COMMANDED
+        parcels[ParcelColumn.DUE, row] = 0
     row = commanded_row(parcels, registers, parcel, chute)
     if row == NONE:
         return
@@ -163,10 +176,15 @@ def zone_cleared(
     outcomes: Rows,
     now: int,
 ) -> None:
-    """Close every parcel on a stretch of the belt that an operator cleared."""
+    """Close every parcel that an operator surely took off a cleared stretch of the belt.
+
+    Not surely: a parcel that its diverter may have taken off the belt before, and one nearer to a
+    border of the zone than its position is known. The chute's or the next eye's report decides
+    about them; without one they are lost.
+    """
     loop = line[LineField.LOOP_COUNTS]
-    start = zones[ZoneColumn.START, event[EventColumn.SOURCE]]
-    end = zones[ZoneColumn.END, event[EventColumn.SOURCE]]
+    start = zones[ZoneColumn.START, event[EventColumn.SOURCE]] + line[LineField.WINDOW]
+    end = zones[ZoneColumn.END, event[EventColumn.SOURCE]] - line[LineField.WINDOW]
     encoder = event[EventColumn.ENCODER]
     removed = FinalDisposition.REMOVED
     cleared = Cause.ZONE_CLEARED
@@ -174,6 +192,10 @@ def zone_cleared(
         if parcels[ParcelColumn.ID, row] == 0:
             continue
         position = encoder - parcels[ParcelColumn.ANCHOR, row]
+        fired = parcels[ParcelColumn.STATE, row] == ParcelState.FIRED
+        here = position + line[LineField.WINDOW]
+        if fired and here >= parcels[ParcelColumn.CHUTE_TRAVEL, row]:
+            continue
         if loop > 0:
             position -= parcels[ParcelColumn.ROUND, row]
             while position < 0:

@@ -85,7 +85,7 @@ def take_event(
     elif kind == EventKind.PARCEL_MEASURED:
         parcel_measured(event, parcels, registers, line, scales, outcomes)
     elif kind == EventKind.DIVERT_FIRED:
-        divert_fired(event, parcels, registers, outcomes)
+        divert_fired(event, parcels, registers, chute_state, outcomes)
     elif kind == EventKind.DIVERT_REFUSED:
         divert_refused(event, parcels, registers, chute_state, outcomes)
     elif kind == EventKind.CHUTE_ENTERED:

@@ -264,6 +264,10 @@ class TinyLine:
         row = event(EventKind.DIVERT_FIRED, chute_index(chute), fire, parcel.id, slack)
         self._report(fire, event_row=row)
 
+    def fires_at(self, chute: str, parcel: Parcel, *, at: int) -> None:
+        """The PLC fires something else than what it was told last for this parcel."""
+        self._report(at, event_row=event(EventKind.DIVERT_FIRED, chute_index(chute), at, parcel.id))
+
     def refuses(
         self, parcel: Parcel, cause: str, *, chute: str = "", at: int | None = None
     ) -> None:

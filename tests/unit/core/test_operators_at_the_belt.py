@@ -1,0 +1,69 @@
+"""An operator clears a zone: which parcels that surely removes, and which it leaves to the eyes."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_layout import ENTRY_DELAY, WINDOW, ZONES
+from tiny_line import TinyLine
+
+
+def test_a_parcel_sliding_into_its_chute_was_not_on_the_cleared_belt() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a") + ENTRY_DELAY // 2)
+    line.clears("front")
+    assert parcel.end == "still on the line"
+    parcel.enters("shelf_a")
+    assert parcel.end == "SORTED shelf_a"
+    assert line.fill_of("shelf_a") == (1, 0)
+
+
+def test_a_parcel_whose_diverter_has_yet_to_take_it_is_removed() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    assert line.now < parcel.at("shelf_a") - WINDOW
+    line.clears("front")
+    assert parcel.end == "REMOVED: ZONE_CLEARED"
+    assert line.fill_of("shelf_a") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("short_of_border", "end"),
+    [
+        (WINDOW + 1, "REMOVED: ZONE_CLEARED"),
+        (WINDOW - 1, "still on the line"),
+        (1, "still on the line"),
+        (-WINDOW, "still on the line"),
+    ],
+)
+def test_a_parcel_near_a_border_is_removed_only_when_it_surely_was_inside(
+    short_of_border: int, end: str
+) -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="electronics").passes("gate")
+    line.runs_to(parcel.anchor + ZONES["front"][1] - short_of_border)
+    line.clears("front")
+    assert parcel.end == end
+
+
+def test_a_parcel_that_stayed_near_the_border_goes_on_to_its_chute() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="electronics").passes("gate")
+    line.runs_to(parcel.anchor + ZONES["front"][1] - 10)
+    line.clears("front")
+    line.fires(parcel)
+    parcel.enters("bench")
+    assert parcel.end == "SORTED bench"
+
+
+def test_a_parcel_taken_off_near_the_border_is_missed_by_the_next_eyes() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, verdict="NO_READ").scans("side", verdict="NO_READ")
+    parcel.passes("gate")
+    line.runs_to(parcel.anchor + ZONES["front"][1] - 10)
+    line.clears("front")
+    line.runs_to(line.now + 40_000)
+    assert parcel.end == "LOST: MISTRACKED"
+    assert line.state.tracked_count() == 0
