@@ -19,7 +19,7 @@ from sorter.host.barcode import read_payload
 from sorter.host.generate import escape_label, generate_returns, unescape_label
 from sorter.host.registry import AnnouncedReturn, Registry
 from sorter.host.returns_file import import_csv, import_online_retail, write_csv
-from sorter.host.returns_lines import ImportReport
+from sorter.host.returns_lines import ImportReport, counted
 
 DEFAULT_REGISTRY = Path("var/returns.sqlite")
 PROGRESS_AFTER_S = 2.0
@@ -61,19 +61,20 @@ def import_file(
     """Import a return file into the registry; every line is accounted for.
 
     Exit code 0: all lines accepted, 1: some lines rejected (each with line number and cause; the
-    others are imported), 2: the file or the registry cannot be used, nothing is imported.
+    others are imported), or none below the header: nothing to import, 2: the file or the registry
+    cannot be used, nothing is imported. Without an accepted line no new registry is made.
     """
-    with Registry.create(registry) as opened, _progress(f"importing {file.name}") as advance:
+    with _progress(f"importing {file.name}") as advance:
         if file_format is FileFormat.CSV:
-            report = import_csv(file, opened, advance)
+            report = import_csv(file, registry, advance)
         else:
-            report = import_online_retail(file, opened, seed, advance)
-        total = opened.count()
+            report = import_online_retail(file, registry, seed, advance)
+    total = _records_in(registry)
     if as_json:
         typer.echo(json.dumps(_report_json(report, registry, total)))
     else:
         _print_report(report, registry, total)
-    if report.rejected:
+    if report.rejected or not report.accepted:
         raise typer.Exit(1)
 
 
@@ -99,7 +100,7 @@ def generate(
     if as_json:
         typer.echo(json.dumps({"file": str(file), "lines": written, "seed": seed}))
     else:
-        typer.echo(f"{file}: {written:,} generated returns, seed {seed}")
+        typer.echo(f"{file}: {counted(written, 'generated return')}, seed {seed}")
 
 
 def show(
@@ -160,6 +161,13 @@ def announced_json(announced: AnnouncedReturn) -> dict[str, Any]:
     }
 
 
+def _records_in(registry: Path) -> int:
+    if not registry.is_file():
+        return 0
+    with Registry.open(registry) as opened:
+        return opened.count()
+
+
 def _report_json(report: ImportReport, registry: Path, total: int) -> dict[str, Any]:
     return {
         "file": report.file,
@@ -183,16 +191,23 @@ def _print_report(report: ImportReport, registry: Path, total: int) -> None:
         typer.echo(f"{report.file}:{one.line}: rejected: {one.cause}")
     more = len(report.rejected) - REJECTS_SHOWN
     if more > 0:
-        typer.echo(f"... and {more:,} more rejected lines (all of them with --json); by cause:")
+        shown = f"{more:,} more rejected {'line' if more == 1 else 'lines'}"
+        typer.echo(f"... and {shown} (all of them with --json); by cause:")
         for cause, lines in report.causes().items():
             typer.echo(f"  {lines:>7,} {cause}")
     for note in report.notes():
         typer.echo(f"note: {note}")
     blank = f", {report.blank:,} blank" if report.blank else ""
+    holds = f"{registry} holds {counted(total, 'return')}"
+    if not registry.is_file():
+        holds = f"{registry} was not made"
+    if report.lines == report.blank:
+        typer.echo(f"{report.file}: nothing to import: no line below the header{blank}; {holds}")
+        return
     typer.echo(
-        f"{report.file}: {report.lines:,} lines: {report.accepted:,} accepted"
+        f"{report.file}: {counted(report.lines, 'line')}: {report.accepted:,} accepted"
         f" ({report.inserted:,} new, {report.updated:,} updated),"
-        f" {len(report.rejected):,} rejected{blank}; {registry} holds {total:,} returns"
+        f" {len(report.rejected):,} rejected{blank}; {holds}"
     )
 
 

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from sorter.host.generate import GRADE_SHARES, REASON_SHARES
-from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.host.registry import AnnouncedReturn, Registry, store
 from sorter.host.returns_lines import (
     MAX_VALUE_CENTS,
     ImportReport,
@@ -27,6 +27,7 @@ from sorter.host.returns_lines import (
     Progress,
     ReturnLines,
     SourceLine,
+    counted,
     finite_number,
     identity_of_label,
     iso_time,
@@ -37,18 +38,14 @@ from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
 MAX_UNITS: Final = 24
+CREDIT: Final = (
+    "UCI Online Retail; Daqing Chen, Sai Liang Sain, Kun Guo (2012), UCI Machine Learning"
+    " Repository, CC BY 4.0"
+)
+"""The licence of the data wants their donors named."""
 UNKNOWN_COUNTRY: Final = "ZZ"
 """User-assigned in ISO 3166-1: a name that is no country."""
 
-_NEEDED: Final = (
-    "InvoiceNo",
-    "StockCode",
-    "Description",
-    "Quantity",
-    "InvoiceDate",
-    "UnitPrice",
-    "Country",
-)
 _PART: Final = re.compile(r"[A-Za-z0-9_.+ -]{1,32}")
 _DRAWN_AT_ONCE: Final = 4096
 
@@ -141,14 +138,15 @@ def category_of(stock_code: str, description: str) -> str:
 
 
 def import_online_retail(
-    path: Path | str, registry: Registry, seed: int = 0, progress: Progress = no_progress
+    path: Path | str, registry: Registry | Path, seed: int = 0, progress: Progress = no_progress
 ) -> ImportReport:
     """Import a file with the columns of UCI Online Retail; see the module's text.
 
     Parameters
     ----------
     path : Path or str
-    registry : Registry
+    registry : Registry or Path
+        One given by its path is made when there is a good line.
     seed : int
         What is drawn for a line depends on the seed and the line's number only.
     progress : Progress
@@ -161,10 +159,11 @@ def import_online_retail(
     """
     report = ImportReport(str(path), "online-retail")
     report.counts = {"capped": 0, "unknown_country": 0, "guest": 0}
-    lines = ReturnLines(Path(path), _NEEDED, report, progress)
-    count = registry.import_many(_parsed(lines, report, seed))
+    lines = ReturnLines(Path(path), report, progress)
+    count = store(_parsed(lines, report, seed), registry)
     report.inserted, report.updated = count.inserted, count.updated
-    report.remarks = _notes(report, seed)
+    if report.accepted:
+        report.remarks = _notes(report, seed)
     return report
 
 
@@ -173,7 +172,9 @@ def _notes(report: ImportReport, seed: int) -> list[str]:
         pairs = zip(names, shares, strict=True)
         return ", ".join(f"{name} {100 * part:g} %" for name, part in pairs)
 
-    return [
+    capped, unknown_country = report.counts["capped"], report.counts["unknown_country"]
+    notes = [
+        f"Credit: {CREDIT}",
         f"The file has no reason: drawn with seed {seed} from "
         + share(REASON_SHARES, [reason.name.lower() for reason in ReturnReason]),
         f"The file has no grade: drawn with seed {seed}, independently of the reason, from "
@@ -181,10 +182,15 @@ def _notes(report: ImportReport, seed: int) -> list[str]:
         f"The file has no delivery date: days held drawn with seed {seed}, 6 days on average,"
         " 3 % over 14 days",
         "Categories by words of the description; hazmat only where the description says so",
-        f"{report.counts['capped']} lines of more than {MAX_UNITS} units count as wholesale"
-        f" corrections and were capped at {MAX_UNITS}",
-        f"{report.counts['unknown_country']} lines name no country and got {UNKNOWN_COUNTRY}",
     ]
+    if capped:
+        notes.append(
+            f"{counted(capped, 'line')} of more than {MAX_UNITS} units, taken for wholesale"
+            f" corrections: capped at {MAX_UNITS} units"
+        )
+    if unknown_country:
+        notes.append(f"{counted(unknown_country, 'line')} without a country: {UNKNOWN_COUNTRY}")
+    return notes
 
 
 class _Draws:

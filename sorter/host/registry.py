@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -130,12 +131,12 @@ class Registry:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
-                _check_version(connection, name)
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_SCHEMA)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                connection.execute("COMMIT")
+                if _is_new(connection, name):
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    connection.execute("COMMIT")
             except BaseException:
                 connection.close()
                 raise
@@ -243,6 +244,25 @@ class Registry:
         self.close()
 
 
+def store(returns: Iterable[AnnouncedReturn], where: Registry | Path) -> ImportCount:
+    """Store returns in a registry.
+
+    Parameters
+    ----------
+    returns : iterable of AnnouncedReturn
+    where : Registry or Path
+        A registry given by its path is made only when there is something to store: an import
+        that fails before its first good line leaves nothing behind.
+    """
+    if isinstance(where, Registry):
+        return where.import_many(returns)
+    rest = iter(returns)
+    for first in rest:
+        with Registry.create(where) as registry:
+            return registry.import_many(chain((first,), rest))
+    return ImportCount(0, 0)
+
+
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Turn what SQLite and the file system raise into one sentence for people."""
@@ -252,7 +272,8 @@ def _explained(name: str) -> Iterator[None]:
         raise ReturnsFileError(f"{name}: the return registry cannot be used: {error}") from error
 
 
-def _check_version(connection: sqlite3.Connection, name: str) -> None:
+def _is_new(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether the table must be made; a file that is no registry of ours is refused."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
@@ -261,6 +282,7 @@ def _check_version(connection: sqlite3.Connection, name: str) -> None:
             f"{name}: not a return registry of this version (it says version {version},"
             f" this program writes {SCHEMA_VERSION}); import the return file into a new registry"
         )
+    return tables == 0
 
 
 def _storable(text: str) -> str:

@@ -30,9 +30,10 @@ from sorter.errors import ReturnsFileError
 from sorter.host.feed import feed_from_registry
 from sorter.host.generate import escape_label, unescape_label
 from sorter.host.online_retail import import_online_retail
-from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.host.registry import AnnouncedReturn, Registry, store
 from sorter.host.returns_lines import (
     MAX_VALUE_CENTS,
+    NEEDED_COLUMNS,
     ImportReport,
     LineRejected,
     Progress,
@@ -48,18 +49,8 @@ from sorter.model.returns import ReturnRecord
 
 __all__ = ["COLUMNS", "feed_from_registry", "import_csv", "import_online_retail", "write_csv"]
 
-NEEDED: Final = (
-    "label",
-    "grade",
-    "category",
-    "reason",
-    "hazmat",
-    "value_cents",
-    "country",
-    "days_held",
-)
 OPTIONAL: Final = ("length_mm", "width_mm", "height_mm", "weight_g", "announced_at")
-COLUMNS: Final = NEEDED + OPTIONAL
+COLUMNS: Final = NEEDED_COLUMNS["csv"] + OPTIONAL
 
 Value = TypeVar("Value")
 
@@ -77,12 +68,12 @@ _GRADES: Final = {grade.name: grade for grade in Grade}
 
 
 def import_csv(
-    path: Path | str, registry: Registry, progress: Progress = no_progress
+    path: Path | str, registry: Registry | Path, progress: Progress = no_progress
 ) -> ImportReport:
     """Import a file in the own format; see the module's text.
 
     A label that stands in the file twice is accepted once; one that the registry already has
-    replaces the older record.
+    replaces the older record. A registry given by its path is made when there is a good line.
 
     Raises
     ------
@@ -91,8 +82,8 @@ def import_csv(
         imported.
     """
     report = ImportReport(str(path), "csv")
-    lines = ReturnLines(Path(path), NEEDED, report, progress)
-    count = registry.import_many(_parsed(lines, report))
+    lines = ReturnLines(Path(path), report, progress)
+    count = store(_parsed(lines, report), registry)
     report.inserted, report.updated = count.inserted, count.updated
     return report
 

@@ -25,6 +25,29 @@ MAX_LABEL_BYTES: Final = 227
 """What one scan result of the wire contract holds."""
 MAX_VALUE_CENTS: Final = 10**12
 
+NEEDED_COLUMNS: Final = {
+    "csv": (
+        "label",
+        "grade",
+        "category",
+        "reason",
+        "hazmat",
+        "value_cents",
+        "country",
+        "days_held",
+    ),
+    "online-retail": (
+        "InvoiceNo",
+        "StockCode",
+        "Description",
+        "Quantity",
+        "InvoiceDate",
+        "UnitPrice",
+        "Country",
+    ),
+}
+"""Columns that the header of each format must have."""
+
 Progress = Callable[[int, int], None]
 """Called now and then with bytes read and bytes in all."""
 
@@ -92,17 +115,15 @@ class ReturnLines:
     Parameters
     ----------
     path : Path
-    needed : tuple of str
-        Columns that the header must have; order and case do not matter, others are ignored.
     report : ImportReport
+        Its format says which columns the header must have; order and case do not matter, others
+        are ignored.
     progress : Progress
     """
 
-    def __init__(
-        self, path: Path, needed: tuple[str, ...], report: ImportReport, progress: Progress
-    ) -> None:
+    def __init__(self, path: Path, report: ImportReport, progress: Progress) -> None:
         self._path = path
-        self._needed = needed
+        self._needed = NEEDED_COLUMNS[report.format]
         self._report = report
         self._progress = progress
 
@@ -167,6 +188,7 @@ class ReturnLines:
                 f"{self._path}: the first line is not UTF-8 text; save the file as CSV UTF-8"
             ) from error
         problems: list[tuple[int, str]] = []
+        hint = ""
         for delimiter in (",", ";"):
             try:
                 columns = next(csv.reader([text], delimiter=delimiter), [])
@@ -179,11 +201,19 @@ class ReturnLines:
                 return columns, delimiter
             problem = f"missing: {', '.join(missing)}" if missing else f"twice: {', '.join(twice)}"
             problems.append((len(missing), problem))
+            for name, needed in NEEDED_COLUMNS.items():
+                if name != self._report.format and {one.lower() for one in needed} <= {*columns}:
+                    hint = f"; these are the columns of --format {name}"
         # what the delimiter that fits better found: the other one finds no column at all
         raise ReturnsFileError(
             f"{self._path}: the first line must name the columns {', '.join(self._needed)}"
-            f" once each; {min(problems)[1]}"
+            f" once each; {min(problems)[1]}{hint}"
         )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 line``, ``8,704 lines``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def identity_of_label(label: str) -> str:

@@ -78,7 +78,71 @@ def test_import_of_online_retail_says_what_was_drawn(tmp_path, call):
                   "--registry", tmp_path / "x.sqlite", "--seed", "4")  # fmt: skip
     assert result.exit_code == 0
     assert "The file has no grade: drawn with seed 4" in result.stdout
-    assert "1 lines of more than 24 units" in result.stdout
+    assert "1 line of more than 24 units, taken for wholesale" in result.stdout
+    assert "without a country" not in result.stdout  # it has one
+    assert "Daqing Chen, Sai Liang Sain, Kun Guo (2012)" in result.stdout
+    assert ": 1 line: 1 accepted (1 new, 0 updated)" in result.stdout
+    assert result.stdout.endswith("x.sqlite holds 1 return\n")
+
+
+RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Country\n"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "header"),
+    [("csv", LINES.splitlines(keepends=True)[0]), ("online-retail", RETAIL_HEADER)],
+)
+@pytest.mark.parametrize("below", ["", "\n\n"])
+def test_a_file_without_lines_is_nothing_to_import(tmp_path, call, file_format, header, below):
+    (tmp_path / "r.csv").write_text(header + below)
+    registry = tmp_path / "new" / "x.sqlite"
+    arguments = ("returns", "import", tmp_path / "r.csv", "--format", file_format,
+                 "--registry", registry)  # fmt: skip
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert "nothing to import: no line below the header" in result.stdout
+    assert "was not made" in result.stdout
+    assert "note" not in result.stdout
+    report = json.loads(call(*arguments, "--json").stdout)
+    assert (report["accepted"], report["records_in_registry"]) == (0, 0)
+    assert not registry.parent.exists()
+
+
+@pytest.mark.parametrize("semicolons", [False, True])
+@pytest.mark.parametrize(
+    ("file_format", "other", "header"),
+    [
+        ("online-retail", "csv", LINES.splitlines(keepends=True)[0]),
+        ("csv", "online-retail", RETAIL_HEADER),
+    ],
+)
+def test_a_file_of_the_other_format_is_hinted_at_and_leaves_nothing(
+    tmp_path, call, file_format, other, header, semicolons
+):
+    (tmp_path / "r.csv").write_text(header.replace(",", ";") if semicolons else header)
+    with pytest.raises(ReturnsFileError, match=f"these are the columns of --format {other}$"):
+        call("returns", "import", tmp_path / "r.csv", "--format", file_format,
+             "--registry", tmp_path / "x.sqlite")  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_rejected_lines_alone_make_no_registry(tmp_path, call):
+    (tmp_path / "r.csv").write_text(LINES.splitlines(keepends=True)[0] + "short\n")
+    result = call("returns", "import", tmp_path / "r.csv", "--registry", tmp_path / "x.sqlite")
+    assert result.exit_code == 1
+    assert ": 1 line: 0 accepted (0 new, 0 updated), 1 rejected" in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_a_failed_import_leaves_the_registry_as_it_was(tmp_path, call, registry):
+    before = registry.read_bytes()
+    (tmp_path / "r.csv").write_text(RETAIL_HEADER)
+    with pytest.raises(ReturnsFileError):
+        call("returns", "import", tmp_path / "r.csv", "--registry", registry)
+    result = call("returns", "import", tmp_path / "r.csv", "--format", "online-retail",
+                  "--registry", registry)  # fmt: skip
+    assert "returns.sqlite holds 4 returns" in result.stdout
+    assert registry.read_bytes() == before
 
 
 def test_unusable_files_raise_our_errors(tmp_path, call):
