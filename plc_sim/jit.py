@@ -25,6 +25,10 @@ _ALSO = ("jit.py", "cells.py")
 """Sources of constants, besides those of the kernels themselves."""
 
 
+_MODEL = ("codes.py", "frames.py", "mailbox.py")
+"""All that this package imports of ``sorter.model``."""
+
+
 def _cache_directory() -> str:
     """Return a per-user directory keyed by the sources whose constants the kernels freeze.
 
@@ -34,7 +38,8 @@ def _cache_directory() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())  # other code, same key
     here = Path(__file__).parent
-    for source in sorted([*here.glob("*.py"), *(here.parent / "sorter" / "model").glob("*.py")]):
+    model = [here.parent / "sorter" / "model" / name for name in _MODEL]
+    for source in sorted([*here.glob("*.py"), *model]):
         text = source.read_bytes()
         if source.parent != here or b".jit import" in text or source.name in _ALSO:
             digest.update(source.name.encode())
