@@ -50,7 +50,7 @@ CodedRow = list[int]
 
 
 class UnknownParcel(JournalError):
-    """The journal has no such parcel; the message names the nearest ones."""
+    """The journal has no such parcel; for a number, the message names the nearest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,15 @@ def _find(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> 
     for text in {wanted: None, _unescaped(wanted): None}:
         numbers += reader.parcels_with_code(text)
         numbers += [row.parcel for row in on_line.values() if row.code == text]
-    if not numbers and wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
+    if not numbers and _is_number(wanted):
         numbers = [int(wanted)]
     found = (on_line.get(number) or reader.parcel(number) for number in sorted(set(numbers)))
     return [row for row in found if row is not None]
+
+
+def _is_number(wanted: str) -> bool:
+    """Return whether this could be a parcel number: digits that SQLite's integers hold."""
+    return wanted.isascii() and wanted.isdigit() and len(wanted) < 19
 
 
 def _unescaped(text: str) -> str:
@@ -143,13 +148,18 @@ def _unescaped(text: str) -> str:
 
 
 def _nothing_found(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> str:
-    message = f"{reader.path}: no parcel has the number or carried the code {wanted!r}"
-    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else 0
+    number = int(wanted) if _is_number(wanted) else 0
+    what = "has the number or carried the code" if _is_number(wanted) else "carried the code"
+    message = f"{reader.path}: no parcel {what} {wanted!r}"
     nearest = sorted(set(reader.nearest_parcels(number)) | set(on_line))
     nearest = sorted(sorted(nearest, key=lambda there: abs(there - number))[:5])
-    if nearest:
-        return f"{message}; the nearest numbers are {', '.join(map(str, nearest))}"
-    return f"{message}; the journal holds no parcels"
+    if not nearest:
+        return f"{message}; the journal holds no parcels"
+    if not _is_number(wanted):
+        return f"{message}; give it as scanned, or the number of the parcel"
+    if len(nearest) == 1:
+        return f"{message}; the nearest number is {nearest[0]}"
+    return f"{message}; the nearest numbers are {', '.join(map(str, nearest))}"
 
 
 _REPORTED_BY: Final = {
@@ -330,7 +340,7 @@ class _Teller:
         at = name_of(self.names.chutes, chute)
         if kind == OutcomeKind.CLASSIFIED:
             article, why = word(Disposition, value), word(Cause, cause)
-            text = f"to be {article}" if cause == NONE else f"exception: {why}"
+            text = f"disposition {article.upper()}" if cause == NONE else f"exception: {why}"
             return text, {"disposition": article, "cause": why}
         if kind == OutcomeKind.PASSED:
             result, why = word(PassResult, value), word(RefusalCause, cause)
@@ -370,7 +380,7 @@ class _Teller:
             text += f" {details['cause']}"
         elif row[DecisionColumn.STREAM] != NONE:
             text += f", grade {details['grade']} stream {details['stream']}"
-            text += f" ({details['disposition']})"
+            text += f" (disposition {details['disposition'].upper()})"
         if row[DecisionColumn.CHUTE] != NONE:
             left = row[DecisionColumn.COMMIT] - row[DecisionColumn.ENCODER]
             text += f": to {details['chute']}, {left} counts before its commit point"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sorter.commands import explain as explain_command
 from sorter.errors import JournalError
-from sorter.model.codes import Cause, FinalDisposition, OutcomeKind, PassResult
+from sorter.model.codes import Cause, Disposition, FinalDisposition, OutcomeKind, PassResult
 from sorter.model.columns import OutcomeColumn
 from sorter.runtime.explain import UnknownParcel, explain
 from sorter.runtime.journal_store import JournalReader
@@ -143,10 +143,37 @@ def test_a_running_journal_tells_of_parcels_on_the_line(journal):
     assert "closed" not in whats(story)
 
 
-@pytest.mark.parametrize("wanted", ["99999", "RMA-NOT-HERE", "", "9" * 40, "\\", "²"])
-def test_an_unknown_parcel_names_the_nearest(recorded, wanted):
-    with pytest.raises(UnknownParcel, match="the nearest numbers are "):
+def test_an_unknown_number_names_the_nearest(recorded):
+    with pytest.raises(UnknownParcel, match=r"has the number .* the nearest numbers are 56, 57"):
+        explain(recorded[0], "99999")
+
+
+@pytest.mark.parametrize("wanted", ["RMA-NOT-HERE", "abc", "", "9" * 40, "\\", "²"])
+def test_an_unknown_code_has_no_nearest_number(recorded, wanted):
+    with pytest.raises(UnknownParcel, match="no parcel carried the code") as caught:
         explain(recorded[0], wanted)
+    assert "nearest" not in str(caught.value)
+    assert "or the number of the parcel" in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", ["1", "abc"])
+def test_a_journal_without_parcels_says_so(journal, wanted):
+    with sqlite3.connect(journal) as database:
+        database.execute("DELETE FROM parcels")
+    database.close()
+    with pytest.raises(UnknownParcel, match="the journal holds no parcels"):
+        explain(journal, wanted)
+
+
+def test_a_disposition_is_told_by_its_name(recorded):
+    row = first_row(recorded[0], lambda row: row.disposition == FinalDisposition.SORTED)
+    (story,) = explain(recorded[0], str(row.parcel))
+    classified = next(m for m in story.moments if m.what == "classified")
+    name = classified.details["disposition"].upper()
+    assert name in Disposition.__members__
+    assert classified.text == f"disposition {name}"
+    decision = next(m for m in story.moments if m.what == "decision")
+    assert f"(disposition {name})" in decision.text
 
 
 def test_a_damaged_journal_is_an_error(journal):
