@@ -365,7 +365,7 @@ def _summary(
     wall_s: float,
     reconciliation: Reconciliation | None = None,
 ) -> dict[str, Any]:
-    return summarize(
+    summary = summarize(
         journal.tally,
         chute_names=loaded.layout.chute_names,
         decision_latency_ns=controller.metrics.latency_ns(),
@@ -375,6 +375,13 @@ def _summary(
         journal_sha256=journal.sha256_hex(),
         reconciliation=reconciliation,
     )
+    client = controller.client
+    summary["anomalies"] = {
+        **controller.state.anomalies(),
+        "mailbox_corrupt": client.corrupt_records,
+        "mailbox_overflow": client.event_overflow + client.scan_overflow,
+    }
+    return summary
 
 
 def _stop_on_signal() -> Callable[[], bool]:

@@ -30,6 +30,13 @@ from sorter.model.tracking import (
 
 __all__ = ["ParcelColumn", "State"]
 
+_ANOMALIES = (
+    Register.STRAY_SCANS,
+    Register.STRAY_MEASUREMENTS,
+    Register.STALE_CONFIRMATIONS,
+    Register.MALFORMED_REPORTS,
+    Register.DROPPED_OUTPUTS,
+)
 _SET_ASSOCIATIVE_STRIDE = 512  # rows; a power-of-two stride would put a parcel into one cache set
 
 
@@ -158,6 +165,10 @@ class State:
         """Return how many parcels are on the line."""
         return int(self.registers[Register.TRACKED])
 
+    def anomalies(self) -> dict[str, int]:
+        """Return how often something was met that should not be, by its name in snake case."""
+        return {register.name.lower(): int(self.registers[register]) for register in _ANOMALIES}
+
     def zone_counts(self) -> Rows:
         """Return ``int64[n_zones]``, parcels in each zone at the latest encoder count."""
         zones = self.layout.zones
@@ -227,5 +238,6 @@ def _first_registers(layout: LineLayout, capacity: int) -> Rows:
         end = chutes[:, ends[0]]
         registers[Register.END_TRAVEL] = end[ChuteColumn.POSITION] + end[ChuteColumn.ENTRY_DELAY]
     cycles = chutes[ChuteColumn.ACTUATION] + chutes[ChuteColumn.HOLD]
-    registers[Register.REACH] = int(cycles.max(initial=0)) + 1
+    # What is planned may be off by the window: a parcel that slipped behind its commit point.
+    registers[Register.REACH] = cycles.max(initial=0) + layout.line[LineField.WINDOW] + 1
     return registers

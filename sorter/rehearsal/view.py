@@ -22,6 +22,7 @@ ZONES_A_ROW = 3
 FILL_CELLS = 10
 CHUTES_A_COLUMN = 12
 LATENCY_QUANTILE = 0.99
+LOSSES = ("dropped_outputs", "mailbox_corrupt", "mailbox_overflow")
 
 
 def live_view(progress: RehearsalProgress) -> RenderableType:
@@ -65,10 +66,15 @@ def summary_view(summary: dict[str, Any]) -> RenderableType:
 
 
 def is_clean(summary: dict[str, Any]) -> bool:
-    """Return whether every parcel is accounted for and every count agrees with the truth."""
-    return bool(summary["unaccounted"] == 0 and summary["truth_mismatches"] == 0) and all(
-        code == 0 for code in summary.get("exit_codes", {}).values()
-    )
+    """Return whether every parcel is accounted for and every count agrees with the truth.
+
+    Records that found no place, on the wire or in the controller, are parcels that could not be
+    accounted for: with any of them a run is not clean either.
+    """
+    zeros = [summary["unaccounted"], summary["truth_mismatches"]]
+    zeros += [summary["anomalies"][name] for name in LOSSES]
+    zeros += summary.get("exit_codes", {}).values()
+    return not any(zeros)
 
 
 def _progress_row(progress: RehearsalProgress) -> RenderableType:
@@ -180,7 +186,7 @@ def _verdict(summary: dict[str, Any]) -> Text:
     lines = [
         f"NOT CLEAN: {summary['unaccounted']} unaccounted, "
         f"{summary['truth_mismatches']} truth mismatches, "
-        f"exit codes {summary.get('exit_codes', {})}",
+        f"exit codes {summary.get('exit_codes', {})}, anomalies {summary['anomalies']}",
         *summary.get("details", [])[:10],
     ]
     return Text("\n".join(lines), style="bold red")

@@ -159,9 +159,6 @@ class LineCollector(Collector):
         state = GaugeMetricFamily(
             "sorter_chute_state", "1 while the state holds.", labels=("chute", "state")
         )
-        sorted_total = CounterMetricFamily(
-            "sorter_chute_sorted", "Parcels sorted into their chute.", labels=("chute",)
-        )
         entered = CounterMetricFamily(
             "sorter_chute_entered",
             "Parcels that ended in a chute, by final disposition.",
@@ -176,11 +173,11 @@ class LineCollector(Collector):
             for bit in ChuteBit:
                 state.add_metric((name, str(bit.name).lower()), float(bool(bits & bit)))
             closed_at = metrics.closed_at[index].tolist()
-            sorted_total.add_metric((name,), closed_at[FinalDisposition.SORTED])
             for disposition in FinalDisposition:
-                if closed_at[disposition]:
+                # Sorted ones are there from the start, so that a rate can be taken of them.
+                if closed_at[disposition] or disposition == FinalDisposition.SORTED:
                     entered.add_metric((name, disposition.name.lower()), closed_at[disposition])
-        yield from (fill, parcels, state, sorted_total, entered)
+        yield from (fill, parcels, state, entered)
 
     def _fill_ratio(self, chute: int) -> float:
         """Return the larger of the used parts by count and by length; 0 when not limited."""
@@ -252,6 +249,12 @@ class LineCollector(Collector):
         yield _counter(
             "sorter_plc_starts", "PLC starts seen, the first included.", client.boots_seen
         )
+        anomalies = CounterMetricFamily(
+            "sorter_anomalies", "Reports that fit nothing known, by kind.", labels=("kind",)
+        )
+        for kind, count in metrics.anomalies.items():
+            anomalies.add_metric((kind,), count)
+        yield anomalies
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

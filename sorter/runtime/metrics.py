@@ -106,6 +106,10 @@ class LineView(Protocol):
         """Return a new ``int64[n_zones]``: tracked parcels by zone."""
         ...
 
+    def anomalies(self) -> dict[str, int]:
+        """Return how often something was met that should not be."""
+        ...
+
 
 class LineMetrics:
     """Counters of one line. Written by the loop's thread, read by any.
@@ -156,6 +160,7 @@ class LineMetrics:
         self.chutes = np.zeros((len(ChuteStateColumn), len(layout.chute_names)), np.int64)
         self.zone_parcels = np.zeros(len(layout.zone_names), np.int64)
         self.parcels_on_line = 0
+        self.anomalies: dict[str, int] = {}
         self.line_state = 0
         self.encoder_count = 0
         self.journal_lag_events = 0
@@ -167,6 +172,7 @@ class LineMetrics:
         self.chutes = state.chutes.copy()
         self.zone_parcels = state.zone_counts()
         self.parcels_on_line = state.tracked_count()
+        self.anomalies = state.anomalies()
         self.line_state = frame.line_state
         self.encoder_count = frame.encoder_count
         self.event_overflow = frame.event_overflow

@@ -82,6 +82,9 @@ class BenchState:
     def tracked_count(self) -> int:
         return self.tracked
 
+    def anomalies(self) -> dict[str, int]:
+        return {"stray_scans": 3}
+
     def zone_counts(self) -> Rows:
         return np.array([self.tracked], np.int64)
 

@@ -74,7 +74,7 @@ def test_scrape_of_an_idle_line(served: Served) -> None:
     assert scraped["sorter_ready", ()] == 0
     assert scraped["sorter_link_up", (("link", "bench"),)] == 0
     assert scraped["sorter_missed_deadlines_total", (("cause", "decided_late"),)] == 0
-    assert scraped["sorter_chute_sorted_total", (("chute", "c1"),)] == 0
+    assert scraped["sorter_chute_entered_total", (("chute", "c1"), ("disposition", "sorted"))] == 0
     assert scraped["sorter_decision_latency_seconds_count", ()] == 0
     assert any(name == "sorter_build_info" for name, _ in scraped)
 
@@ -114,7 +114,8 @@ def test_scrape_counts_outcomes(served: Served) -> None:
         ("rejected", "no_read"): 1,
         ("lost", "mistracked"): 1,
     }
-    assert scraped["sorter_chute_sorted_total", (("chute", "c2"),)] == 2
+    assert scraped["sorter_anomalies_total", (("kind", "stray_scans"),)] == 3
+    assert scraped["sorter_chute_entered_total", (("chute", "c2"), ("disposition", "sorted"))] == 2
     entered = (("chute", "end"), ("disposition", "rejected"))
     assert scraped["sorter_chute_entered_total", entered] == 1
     assert scraped["sorter_no_reads_total", ()] == 1
