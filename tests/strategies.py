@@ -42,7 +42,7 @@ def parcel_records(draw: st.DrawFn, now: int, loop: int, parcel_id: int) -> dict
         "stream": draw(st.integers(0, 2)),
         "excluded": draw(st.sampled_from([-1, -1, 0, 1])),
         "chute": draw(st.sampled_from([-1, 0, 1, 2])),
-        "fire": now + draw(st.integers(-300, 4000)),
+        "fire": now,  # see sorting_lines
     }
 
 
@@ -69,3 +69,25 @@ def chute_records(draw: st.DrawFn) -> dict:
         "content_length": draw(st.integers(0, 2500)),
         "reserved_length": draw(st.integers(0, 600)),
     }
+
+
+@st.composite
+def sorting_lines(draw: st.DrawFn, now: int) -> tuple[dict, list[dict], list[dict]]:
+    """A line, its parcels and four chutes; planned diverts are aimed at their parcels.
+
+    A parcel that slipped is off by the window at most, so a planned fire count is, too.
+    """
+    line = draw(line_records())
+    count = draw(st.integers(1, 6))
+    parcels = [draw(parcel_records(now, line["loop"], number + 1)) for number in range(count)]
+    chutes = draw(st.lists(chute_records(), min_size=4, max_size=4))
+    for parcel in parcels:
+        if parcel["chute"] < 0:
+            continue
+        chute = chutes[parcel["chute"]]
+        aim = parcel["anchor"] + chute["position"] - chute["actuation"] - chute["hold"] // 2
+        aim += draw(st.integers(-1, 1)) * line["loop"]
+        while line["loop"] and aim < now - line["loop"] // 2:
+            aim += line["loop"]
+        parcel["fire"] = aim + draw(st.integers(-line["window"], line["window"]))
+    return line, parcels, chutes

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lines import chute_record, event, events, make_layout, make_policy, make_state, scan
 from lines import scans as scan_rows
-from strategies import LOOP, chute_records, line_records, parcel_records
+from strategies import LOOP, chute_records, line_records, parcel_records, sorting_lines
 
 from sorter.core.decide import decide
 from sorter.core.disposition import preview
@@ -154,9 +154,9 @@ def plans(draw: st.DrawFn) -> tuple[dict, list[int]]:
 
 
 @EXAMPLES
-@given(belts(), st.lists(chute_records(), min_size=4, max_size=4), plans())
-def test_routing_chooses_what_the_oracle_chooses(belt: tuple, chutes: list, plan: tuple) -> None:
-    line, records = belt
+@given(sorting_lines(NOW), plans())
+def test_routing_chooses_what_the_oracle_chooses(sorting: tuple, plan: tuple) -> None:
+    line, records, chutes = sorting
     groups, overflow = plan
     cell_groups, starts, members = [0], [0], []
     for grade in range(4):
@@ -170,8 +170,9 @@ def test_routing_chooses_what_the_oracle_chooses(belt: tuple, chutes: list, plan
     built, states = chute_tables(chutes)
     count = len(records)
     near = np.zeros((count, NEAR_WIDTH), np.int64)
+    reach = max(chute["actuation"] + chute["hold"] for chute in chutes) + line["window"] + 1
     for row in range(count):
-        find_neighbours(parcels, count, row, loop, 1000, near[row])
+        find_neighbours(parcels, count, row, loop, reach, near[row])
     choices = np.zeros((count, len(ChoiceColumn)), np.int64)
     candidates = np.zeros((200, 3), np.int64)
     registers = np.zeros(len(Register), np.int64)
