@@ -9,7 +9,7 @@ from sorter.kernels.tracking import forget_parcel
 from sorter.model.codes import NONE, MissCause, OutcomeKind, PassResult, RefusalCause
 from sorter.model.columns import ChuteStateColumn
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, ParcelState, Register
+from sorter.model.tracking import EXCLUDED_MODULUS, ParcelColumn, ParcelState, Register
 
 
 @kernel("void(int64[:, ::1], int64, int64[:, ::1])")
@@ -85,6 +85,8 @@ def end_pass(
     release(parcels, row, chute_state)
     registers[Register.CHUTES_IMPROVED] = 1
     parcels[ParcelColumn.EXCLUDED, row] = chute
+    bits = max(parcels[ParcelColumn.EXCLUDED_BITS, row], 0)
+    parcels[ParcelColumn.EXCLUDED_BITS, row] = bits | (1 << (chute % EXCLUDED_MODULUS))
     parcels[ParcelColumn.STATE, row] = ParcelState.WAITING
     parcels[ParcelColumn.ATTENTION, row] |= RECONSIDER
     parcels[ParcelColumn.DUE, row] = 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from sorter.kernels.bits import BLOCKING, FULL, JAMMED, OPEN
-from sorter.kernels.closing import close_parcel, divert_inhibited, reserve
+from sorter.kernels.closing import close_parcel, divert_inhibited, release, reserve
+from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.reports import open_and_close
-from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import nearest_parcel, row_of
+from sorter.kernels.rows import add_cancel, add_outcome
+from sorter.kernels.tracking import is_excluded, nearest_parcel, row_of, wrapped
 from sorter.model.codes import (
     NONE,
     Cause,
     EventKind,
     FinalDisposition,
+    MissCause,
     OutcomeKind,
     PassResult,
     RefusalCause,
@@ -52,31 +54,91 @@ def commanded_row(parcels: Rows, registers: Rows, parcel: int, chute: int) -> in
     return row
 
 
-@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")
-def divert_fired(
-    event: Rows, parcels: Rows, registers: Rows, chute_state: Rows, outcomes: Rows
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64, int64)")
+def travel_hit(parcels: Rows, row: int, line: Rows, chutes: Rows, chute: int, fired_at: int) -> int:
+    """Return the travel at which a fired diverter meets the parcel, or -1 when it cannot."""
+    there = fired_at + firing_distance(chutes, chute) - parcels[ParcelColumn.ANCHOR, row]
+    travel = chutes[ChuteColumn.POSITION, chute] + parcels[ParcelColumn.ROUND, row]
+    deviation = wrapped(there - travel, line[LineField.LOOP_COUNTS])
+    travel = there - deviation
+    if abs(deviation) > line[LineField.WINDOW] + chutes[ChuteColumn.HOLD, chute] // 2:
+        return NONE
+    return int(travel) if travel >= parcels[ParcelColumn.SEEN_TRAVEL, row] else NONE
+
+
+@kernel(
+    "void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64, int64)"
+)
+def take_back_refusal(
+    parcels: Rows,
+    row: int,
+    registers: Rows,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    chute: int,
+    fired_at: int,
 ) -> None:
-    """Note that the diverter was fired, and with how much slack the command had come."""
+    """Send the parcel to a chute that was given up, because its diverter is fired after all.
+
+    The PLC refuses a correction and keeps the command it holds; a confirmation may also come
+    later than patience lasts.
+    """
+    travel = travel_hit(parcels, row, line, chutes, chute, fired_at)
+    if travel == NONE or parcels[ParcelColumn.STATE, row] == ParcelState.FIRED:
+        return
+    if parcels[ParcelColumn.STATE, row] == ParcelState.COMMANDED:
+        add_cancel(commands, registers, parcels, row)
+    if parcels[ParcelColumn.CHUTE, row] != NONE:
+        registers[Register.CHUTES_IMPROVED] = 1
+    release(parcels, row, chute_state)
+    reserve(parcels, row, chute_state, chute)
+    parcels[ParcelColumn.CHUTE_TRAVEL, row] = travel
+    parcels[ParcelColumn.FIRE, row] = fired_at
+    parcels[ParcelColumn.STATE, row] = ParcelState.COMMANDED
+    parcels[ParcelColumn.DUE, row] = 0
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1])"
+)
+def divert_fired(
+    event: Rows,
+    parcels: Rows,
+    registers: Rows,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    outcomes: Rows,
+) -> None:
+    """Note that the diverter was fired, and with how much slack the command had come.
+
+    Fired at a chute that the parcel was moved away from: the new command came too late, and
+    the missort to be expected has its cause.
+    """
     parcel = event[EventColumn.A]
     chute = event[EventColumn.SOURCE]
+    fired_at = event[EventColumn.ENCODER]
     row = row_of(parcels, registers[Register.ROWS], parcel)
-    if (
-        row != NONE
-        and parcels[ParcelColumn.STATE, row] == ParcelState.WAITING
-        and parcels[ParcelColumn.EXCLUDED, row] == chute
-        and parcels[ParcelColumn.CHUTE_TRAVEL, row] > 0
-    ):
-        # A correction of its fire count was refused, what the PLC held before was fired.
-        reserve(parcels, row, chute_state, chute)
-        parcels[ParcelColumn.STATE, row] = ParcelState.COMMANDED
-        parcels[ParcelColumn.DUE, row] = 0
+    if row != NONE and parcels[ParcelColumn.CHUTE, row] != chute:
+        if is_excluded(parcels, row, chute):
+            take_back_refusal(
+                parcels, row, registers, line, chutes, chute_state, commands, chute, fired_at
+            )
+        elif parcels[ParcelColumn.STATE, row] != ParcelState.UNDECIDED:
+            late = MissCause.COMMAND_LATE
+            missed = OutcomeKind.DEADLINE_MISSED
+            add_outcome(outcomes, registers, parcel, missed, 0, chute, late, fired_at)
     row = commanded_row(parcels, registers, parcel, chute)
     if row == NONE:
         return
     parcels[ParcelColumn.STATE, row] = ParcelState.FIRED
     slack = event[EventColumn.B]
-    encoder = event[EventColumn.ENCODER]
-    add_outcome(outcomes, registers, parcel, OutcomeKind.SLACK, slack, chute, NONE, encoder)
+    add_outcome(outcomes, registers, parcel, OutcomeKind.SLACK, slack, chute, NONE, fired_at)
 
 
 @kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")

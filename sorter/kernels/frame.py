@@ -22,7 +22,7 @@ from sorter.kernels.reports import parcel_measured, parcel_passed, parcel_scanne
 from sorter.kernels.rows import add_outcome
 from sorter.kernels.tracking import forget_parcel
 from sorter.model.codes import NONE, Cause, EventKind, FinalDisposition, OutcomeKind
-from sorter.model.columns import ChuteStateColumn, EventColumn
+from sorter.model.columns import ChuteStateColumn, EventColumn, LineField
 from sorter.model.frames import Rows
 from sorter.model.tracking import NEVER, ParcelColumn, Register
 
@@ -50,6 +50,23 @@ def restart_plc(
     registers[Register.BOOT_ID] = boot_id
 
 
+@kernel("int64(int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
+def malformed(event: Rows, line: Rows, eyes: Rows, scales: Rows, zones: Rows, chutes: Rows) -> int:
+    """Return 1 for an event that nothing on this line can have caused.
+
+    That is: an unknown kind, a sensor that does not exist, a negative number, a parcel longer
+    than the line.
+    """
+    kind = event[EventColumn.KIND]
+    source = event[EventColumn.SOURCE]
+    known = sources(kind, eyes.shape[1], scales.shape[1], chutes.shape[1], zones.shape[1])
+    if source < 0 or source >= known or event[EventColumn.A] < 0 or event[EventColumn.B] < 0:
+        return 1
+    if kind == EventKind.PARCEL_PASSED or kind == EventKind.CHUTE_ENTERED:  # noqa: PLR1714
+        return 1 if event[EventColumn.A] > line[LineField.LENGTH_COUNTS] else 0
+    return 0
+
+
 @kernel(
     "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1],"
     " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
@@ -70,13 +87,12 @@ def take_event(
     commands: Rows,
     outcomes: Rows,
 ) -> None:
-    """Hand one event to its handler; count it when it names a sensor that does not exist."""
+    """Hand one event to its handler; count it when the PLC cannot have meant it."""
     kind = event[EventColumn.KIND]
     source = event[EventColumn.SOURCE]
     if kind == EventKind.LINE_CHANGED:
         return
-    known = sources(kind, eyes.shape[1], scales.shape[1], chutes.shape[1], zones.shape[1])
-    if source < 0 or source >= known:
+    if malformed(event, line, eyes, scales, zones, chutes):
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
@@ -85,7 +101,7 @@ def take_event(
     elif kind == EventKind.PARCEL_MEASURED:
         parcel_measured(event, parcels, registers, line, scales, outcomes)
     elif kind == EventKind.DIVERT_FIRED:
-        divert_fired(event, parcels, registers, chute_state, outcomes)
+        divert_fired(event, parcels, registers, line, chutes, chute_state, commands, outcomes)
     elif kind == EventKind.DIVERT_REFUSED:
         divert_refused(event, parcels, registers, chute_state, outcomes)
     elif kind == EventKind.CHUTE_ENTERED:

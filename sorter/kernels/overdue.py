@@ -34,6 +34,7 @@ def lap_completed(parcels: Rows, row: int, now: int, registers: Rows, outcomes: 
     lap = parcels[ParcelColumn.LAP, row] + 1
     parcels[ParcelColumn.LAP, row] = lap
     parcels[ParcelColumn.EXCLUDED, row] = NONE
+    parcels[ParcelColumn.EXCLUDED_BITS, row] = NONE
     parcel = parcels[ParcelColumn.ID, row]
     add_outcome(outcomes, registers, parcel, OutcomeKind.RECIRCULATED, lap, NONE, NONE, now)
     if parcels[ParcelColumn.STATE, row] == ParcelState.WAITING:
@@ -102,7 +103,7 @@ def parcel_overdue(
             and facts_due(parcels, row, line) <= now
         ):
             facts_overdue(parcels, row, now, registers, outcomes)
-        elif lap_due(parcels, row, line) <= min(
+        elif lap_due(parcels, row, line, chutes) <= min(
             now, eye_due(parcels, row, registers, line, eyes, chutes)
         ):
             lap_completed(parcels, row, now, registers, outcomes)

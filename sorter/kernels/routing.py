@@ -10,6 +10,7 @@ from __future__ import annotations
 from sorter.kernels.bits import FULL, JAMMED, OPEN
 from sorter.kernels.divert import chute_travel, firing_distance, window_verdict
 from sorter.kernels.jit import kernel
+from sorter.kernels.tracking import is_excluded
 from sorter.model.codes import NONE, Cause, ChuteVerdict, DecisionReason
 from sorter.model.columns import (
     CandidateColumn,
@@ -91,7 +92,7 @@ def chute_verdict(
     `any_size` = 1 leaves out the chute's size and weight limits: the outlets for parcels that are
     too big or too heavy, and the last resort, take everything.
     """
-    if parcels[ParcelColumn.EXCLUDED, row] == chute:
+    if is_excluded(parcels, row, chute):
         return ChuteVerdict.EXCLUDED
     if any_size == 0:
         verdict = fit_verdict(parcels, row, chutes, chute)

@@ -12,7 +12,7 @@ from sorter.kernels.jit import kernel
 from sorter.model.codes import NONE
 from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
 from sorter.model.frames import Rows
-from sorter.model.tracking import NEVER, ParcelColumn, ParcelState, Register
+from sorter.model.tracking import EXCLUDED_MODULUS, NEVER, ParcelColumn, ParcelState, Register
 
 
 @kernel("int64(int64, int64)", inline=True)
@@ -94,6 +94,15 @@ def row_of(parcels: Rows, rows: int, parcel: int) -> int:
         if parcels[ParcelColumn.ID, row] == parcel:
             return row
     return NONE
+
+
+@kernel("int64(int64[:, ::1], int64, int64)", inline=True)
+def is_excluded(parcels: Rows, row: int, chute: int) -> int:
+    """Return 1 when the chute refused or missed the parcel in this lap."""
+    if parcels[ParcelColumn.EXCLUDED, row] == chute:
+        return 1
+    bits = parcels[ParcelColumn.EXCLUDED_BITS, row]
+    return 1 if bits != NONE and (bits >> (chute % EXCLUDED_MODULUS)) & 1 else 0
 
 
 @kernel("int64(int64[:, ::1], int64, int64, int64)")
@@ -257,17 +266,22 @@ def eye_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, ch
     return int(due)
 
 
-@kernel("int64(int64[:, ::1], int64, int64[::1])")
-def lap_due(parcels: Rows, row: int, line: Rows) -> int:
-    """Return the count at which the parcel completes its lap; never on a line."""
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1])")
+def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
+    """Return the count at which the parcel completes its lap; never on a line.
+
+    While it may be on its way into a chute before the lap's end, the chute entry is awaited
+    first: a diverted parcel does not come round.
+    """
     loop = line[LineField.LOOP_COUNTS]
     if loop == 0:
         return NEVER
-    return int(
-        parcels[ParcelColumn.ANCHOR, row]
-        + parcels[ParcelColumn.INDUCT_TRAVEL, row]
-        + (parcels[ParcelColumn.LAP, row] + 1) * loop
-    )
+    travel = parcels[ParcelColumn.INDUCT_TRAVEL, row] + (parcels[ParcelColumn.LAP, row] + 1) * loop
+    due = parcels[ParcelColumn.ANCHOR, row] + travel
+    entry = entry_due(parcels, row, line, chutes)
+    if entry != NEVER and travel > parcels[ParcelColumn.CHUTE_TRAVEL, row]:
+        due = max(due, entry)
+    return int(due)
 
 
 @kernel("void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
@@ -276,7 +290,7 @@ def set_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, ch
     due = min(
         eye_due(parcels, row, registers, line, eyes, chutes),
         entry_due(parcels, row, line, chutes),
-        lap_due(parcels, row, line),
+        lap_due(parcels, row, line, chutes),
     )
     if parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED:
         due = min(due, facts_due(parcels, row, line))

@@ -74,10 +74,11 @@ class ParcelColumn(IntEnum):
     CHUTE = 28  # assigned chute (holds a reservation), -1: none
     CHUTE_TRAVEL = 29  # travel of that chute in the pass meant
     FIRE = 30  # commanded fire count
-    EXCLUDED = 31  # chute that refused it or missed it in this lap
+    EXCLUDED = 31  # chute that refused it or missed it last in this lap
     UNEXPECTED = 32  # 1: opened by an edge nobody expected
     ATTENTION = 33  # Attention
     DUE = 34  # count at which housekeeping must look at it
+    EXCLUDED_BITS = 35  # all such chutes of this lap, bit = chute modulo EXCLUDED_MODULUS; -1: none
 
 
 class Register(IntEnum):
@@ -120,6 +121,9 @@ class ChoiceColumn(IntEnum):
     FIRST_CANDIDATE = 6
     END_CANDIDATE = 7
 
+
+EXCLUDED_MODULUS: Final = 62
+"""A chute that shares the bit of an excluded one waits for the next lap, too; that is harmless."""
 
 NEAR_WIDTH: Final = 17
 """One row of neighbours: their number, then up to eight pairs of table row and spacing."""

@@ -27,3 +27,72 @@ def test_a_refused_correction_leaves_the_older_command_which_may_still_sort() ->
     parcel.enters("shelf_a")
     assert parcel.end == "SORTED shelf_a"
     assert line.fill_of("shelf_a") == (1, 0)
+
+
+def test_a_refused_correction_that_was_decided_again_goes_where_it_is_diverted() -> None:
+    line = TinyLine(capacity={"shelf_b": 1})
+    parcel, old_fire = aimed_again(line)
+    line.refuses(parcel, "TOO_LATE", at=old_fire - 20)
+    assert parcel.bound_for == "shelf_b"
+    line.fires_at("shelf_a", parcel, at=old_fire)
+    assert parcel.commands[-1][:2] == ("CANCEL", "shelf_b")
+    assert (line.fill_of("shelf_a"), line.fill_of("shelf_b")) == ((0, 1), (0, 0))
+    parcel.enters("shelf_a")
+    assert parcel.end == "SORTED shelf_a"
+
+
+def test_a_divert_that_misses_the_parcel_takes_nothing_back() -> None:
+    line = TinyLine()
+    parcel, old_fire = aimed_again(line)
+    line.refuses(parcel, "TOO_LATE", at=old_fire - 20)
+    line.runs_to(old_fire + 300)
+    line.fires_at("shelf_a", parcel, at=line.now)
+    assert parcel.bound_for == "shelf_b"
+    assert line.counted("STALE_CONFIRMATIONS") == 1
+    line.fires(parcel)
+    parcel.enters("shelf_b")
+    assert parcel.end == "SORTED shelf_b"
+
+
+def test_a_confirmation_behind_a_miss_takes_nothing_back() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="electronics").passes("gate")
+    fire = parcel.commands[-1][2]
+    parcel.passes("middle")
+    assert "PASSED bench: MISSED" in parcel.story
+    told = list(line.told)
+    line.fires_at("bench", parcel, at=fire)
+    assert line.told == told
+    assert line.fill_of("bench") == (0, 0)
+    assert line.counted("STALE_CONFIRMATIONS") == 1
+
+
+def test_a_missort_by_a_reroute_that_came_too_late_has_its_cause() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    fire = parcel.commands[-1][2]
+    line.chute_becomes("shelf_a", "OPEN", "JAMMED")
+    assert parcel.bound_for == "shelf_b"
+    line.fires_at("shelf_a", parcel, at=fire)
+    assert parcel.story[-1] == "DEADLINE_MISSED: COMMAND_LATE"
+    parcel.enters("shelf_a")
+    assert parcel.end == "MISSORTED shelf_a"
+    assert parcel.commands[-1][:2] == ("CANCEL", "shelf_b")
+    assert (line.fill_of("shelf_a"), line.fill_of("shelf_b")) == ((1, 0), (0, 0))
+
+
+def test_all_chutes_that_refused_a_parcel_are_left_out_until_the_next_lap() -> None:
+    line = TinyLine(restock=[["shelf_a", "shelf_b"]])
+    parcel = line.known_parcel(at=1_000)
+    for _ in range(3):
+        line.refuses(parcel, "LINE_STOPPED", at=line.now)
+    assert [command[:2] for command in parcel.commands] == [
+        ("FIRE", "shelf_a"),
+        ("FIRE", "shelf_b"),
+        ("FIRE", "outlet"),
+    ]
+    assert parcel.considered == dict.fromkeys(("shelf_a", "shelf_b", "outlet"), "EXCLUDED")
+    parcel.passes("gate", "middle", "far")
+    parcel.comes_round()
+    parcel.passes("induct")
+    assert parcel.bound_for == "shelf_a"
