@@ -9,8 +9,8 @@ from sorter.model.mailbox import EVENT_WORDS, SCAN_WORDS
 
 from .rig import Rig
 
-LOOK_MS = 50.0
-"""How often a bus looks at its PLC unless told: as often as one over OPC UA does."""
+LOOK_MS = 100.0
+"""How often the controller looks at its PLC unless told; see docs/decisions/0007."""
 
 
 class VirtualClock:
