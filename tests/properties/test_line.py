@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from lines import event, make_state, scan
@@ -120,13 +120,22 @@ class Line(RuleBasedStateMachine):
 
     @rule(zone=st.integers(0, 1))
     def clear_zone(self, zone: int) -> None:
+        self.world.clear(zone)
+
+    @rule(chute=st.integers(0, 6))
+    def clear_zone_behind_a_divert(self, chute: int) -> None:
+        """Clear the zone of a chute while a parcel slides into it."""
         world = self.world
-        start, end = world.state.layout.zones[:, zone]
-        for thing in world.things:
-            position = (world.encoder - thing.anchor) % 20_000
-            thing.gone = thing.gone or bool(start <= position < end)
-        world.things = [thing for thing in world.things if not thing.gone]
-        world.post(world.encoder, event(EventKind.ZONE_CLEARED, zone, world.encoder))
+        for _ in range(40):
+            if world.sliding(chute):
+                start = world.state.layout.zones[0]
+                self.clear_zone(int(world.chutes[ChuteColumn.POSITION, chute] >= start[1]))
+                return
+            self.advance(100)
+
+    @rule(delay=st.sampled_from([0, 60, 140, 400, 1500]))
+    def delay_the_link(self, delay: int) -> None:
+        self.world.link_delay = delay
 
     @rule()
     def restart_plc(self) -> None:
@@ -176,7 +185,7 @@ class Line(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         world = self.world
-        world.blind_eyes = world.broken_diverts = world.blind_scans = 0
+        world.blind_eyes = world.broken_diverts = world.blind_scans = world.link_delay = 0
         for chute in range(7):
             self.change_chute(chute, 1)
         for _ in range(150):
@@ -292,3 +301,33 @@ def test_a_plc_restart_closes_what_was_on_the_line() -> None:
     assert closings(decided.outcomes.tolist()) == [(FinalDisposition.LOST, -1, Cause.PLC_RESTARTED)]
     assert world.state.command_seq == 0
     assert world.state.chutes[ChuteStateColumn.RESERVED].sum() == 0
+
+
+@pytest.mark.parametrize("loop", [True, False])
+@settings(max_examples=25, deadline=None)
+@given(
+    gaps=st.lists(st.integers(7, 20), min_size=1, max_size=6),
+    delay=st.sampled_from([0, 50, 140]),
+    clears=st.sets(st.integers(0, 130), max_size=3),
+)
+def test_clearing_zones_opens_no_parcel_twice(
+    loop: bool, gaps: list[int], delay: int, clears: set[int]
+) -> None:
+    """Without a fault each parcel has one life: sorted, removed, or lost near a border."""
+    world = World(loop=loop)
+    world.link_delay = delay
+    arrivals = {sum(gaps[:index]): index + 1 for index in range(len(gaps))}
+    outcomes = []
+    for frame in range(130):
+        if frame in arrivals:
+            assert world.enter(250, scan(0, identity=arrivals[frame], category=frame % 2))
+        if frame in clears:
+            world.clear(frame % 2)
+        outcomes += run_empty(world, 1)
+    outcomes += run_empty(world)
+    assert world.state.tracked_count() == 0
+    finals = closings(outcomes)
+    assert len(finals) <= len(gaps)
+    assert not [final for final in finals if final[2] == Cause.TRACKING_LOST]
+    assert FinalDisposition.MISSORTED not in [final for final, _, _ in finals]
+    assert sum(final == FinalDisposition.SORTED for final, _, _ in finals) == world.entered

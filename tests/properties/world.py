@@ -22,6 +22,8 @@ class Thing:
     length: int
     read: list[int] | None
     gone: bool = False
+    latched: list[list[int]] = field(default_factory=list)
+    """Edges of it that sensors report at its trailing edge."""
 
 
 @dataclass
@@ -40,7 +42,10 @@ class World:
     blind_eyes: int = 0
     broken_diverts: int = 0
     blind_scans: int = 0
-    last_anchor: int = -10_000
+    entered: int = 0
+    """Chute entries that were reported."""
+    link_delay: int = 0
+    """Counts after which the controller hears of what the PLC has posted."""
 
     def __post_init__(self) -> None:
         self.state = make_state(loop=self.loop, capacity=3)
@@ -101,9 +106,11 @@ class World:
             if self.blind_eyes:
                 self.blind_eyes -= 1
                 return
-            self.post(trailing, event(EventKind.PARCEL_PASSED, index, at, thing.length))
+            thing.latched.append(event(EventKind.PARCEL_PASSED, index, at, thing.length))
+            self.post(trailing, thing.latched[-1])
         elif kind == "scale":
-            self.post(trailing, event(EventKind.PARCEL_MEASURED, 0, at, 200 << 16 | 100, 100))
+            thing.latched.append(event(EventKind.PARCEL_MEASURED, 0, at, 200 << 16 | 100, 100))
+            self.post(trailing, thing.latched[-1])
         elif kind == "scanner":
             if self.blind_scans:
                 self.blind_scans -= 1
@@ -111,12 +118,14 @@ class World:
             read = scan(at, ScanVerdict.NO_READ)
             if thing.read is not None:
                 read = [*read[:2], at, 0, *thing.read[4:]]
+            thing.latched.append(read)
             self.scanned.append((trailing, read))
         else:
             start, end = self.engaged.get(index, (0, -1))
             at_end = self.chutes[ChuteColumn.LINE_END, index] == 1
             if start <= at <= end or at_end:
                 thing.gone = True
+                self.entered += 1
                 seen = at + ENTRY_DELAY
                 entered = event(EventKind.CHUTE_ENTERED, index, seen, thing.length)
                 self.post(seen + thing.length, entered)
@@ -144,12 +153,34 @@ class World:
         self.encoder = end
         self.things = [thing for thing in self.things if not thing.gone]
 
+    def clear(self, zone: int) -> None:
+        """Take all parcels off a zone of the belt, and tell the PLC; chutes keep what they have.
+
+        A parcel lifted off a sensor has no trailing edge there: the edge latched is forgotten.
+        """
+        start, end = self.state.layout.zones[:, zone]
+        for thing in self.things:
+            thing.gone = start <= (self.encoder - thing.anchor) % LOOP < end
+        lifted = {id(record) for thing in self.things if thing.gone for record in thing.latched}
+        self.posted = [p for p in self.posted if p[0] <= self.encoder or id(p[2]) not in lifted]
+        self.scanned = [s for s in self.scanned if s[0] <= self.encoder or id(s[1]) not in lifted]
+        self.things = [thing for thing in self.things if not thing.gone]
+        self.post(self.encoder, event(EventKind.ZONE_CLEARED, zone, self.encoder))
+
+    def sliding(self, chute: int) -> bool:
+        """Return whether a parcel has left the belt and is not seen in this chute yet."""
+        return any(
+            record[1:3] == [EventKind.CHUTE_ENTERED, chute] and at > self.encoder
+            for at, _, record in self.posted
+        )
+
     def frame(self) -> Inputs:
         """What the PLC has posted up to now, each record once."""
-        due = sorted(record for record in self.posted if record[0] <= self.encoder)
-        self.posted = [record for record in self.posted if record[0] > self.encoder]
-        reads = [read for at, read in self.scanned if at <= self.encoder]
-        self.scanned = [s for s in self.scanned if s[0] > self.encoder]
+        until = self.encoder - self.link_delay
+        due = sorted(record for record in self.posted if record[0] <= until)
+        self.posted = [record for record in self.posted if record[0] > until]
+        reads = [read for at, read in self.scanned if at <= until]
+        self.scanned = [s for s in self.scanned if s[0] > until]
         return Inputs(self.boot_id, 6, self.encoder, events(*(d[2] for d in due)), scans(*reads))
 
     def step(self) -> tuple[Inputs, Decisions]:
