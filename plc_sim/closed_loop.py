@@ -15,7 +15,7 @@ from plc_sim.feed import FeedParcel
 from plc_sim.inprocess import InProcessBus, VirtualClock
 from plc_sim.rig import Rig
 from plc_sim.scenario import line_path, load_scenario
-from sorter.app import announce_returns, run_on
+from sorter.app.closed import FeedRow, announce_returns, run_on
 from sorter.config.load import load_line
 from sorter.errors import JournalError
 
@@ -58,18 +58,7 @@ def simulate(
     scenario = load_scenario(scenario_path)
     loaded = load_line(line_path(scenario_path, scenario))
     registry, rows = announce_returns(parcels, seed)
-    feed = [
-        FeedParcel(
-            row.label.encode(),
-            row.length_mm,
-            row.width_mm,
-            row.height_mm,
-            row.weight_g,
-            row.arrive_ms,
-        )
-        for row in rows
-    ]
-    rig = Rig(scenario, loaded.line_file, feed, seed)
+    rig = Rig(scenario, loaded.line_file, [_parcel(row) for row in rows], seed)
     rig.start_arrivals()
     with registry:
         summary = run_on(
@@ -85,3 +74,14 @@ def simulate(
         )
     summary["simulated_s"] = round(rig.now_ns / 1e9, 3)
     return summary
+
+
+def _parcel(row: FeedRow) -> FeedParcel:
+    return FeedParcel(
+        row.label.encode(),
+        row.length_mm,
+        row.width_mm,
+        row.height_mm,
+        row.weight_g,
+        row.arrive_ms,
+    )

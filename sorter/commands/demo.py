@@ -84,15 +84,20 @@ def demo(
             seed=seed,
             work_dir=work_dir,
         )
-        summary = asyncio.run(_watched(plan, console))
-        summaries.append(summary)
-        if not as_json:
-            console.print(summary_view(summary))
-            console.print(f"look closer: sorter explain {summary['journal']} 1", highlight=False)
+        summaries.append(_rehearsed(plan, console, quiet=as_json))
     if as_json:
         whole: Any = summaries[0] if len(summaries) == 1 else {"runs": summaries}
         sys.stdout.write(json.dumps(whole, indent=1) + "\n")
     raise SystemExit(0 if all(is_clean(summary) for summary in summaries) else 1)
+
+
+def _rehearsed(plan: RehearsalPlan, console: Console, *, quiet: bool) -> dict[str, Any]:
+    """Return the summary of one rehearsal, shown unless `quiet`."""
+    summary = asyncio.run(_watched(plan, console))
+    if not quiet:
+        console.print(summary_view(summary))
+        console.print(f"look closer: sorter explain {summary['journal']} 1", highlight=False)
+    return summary
 
 
 def _speed(speed: float | None, parcels: int) -> float:

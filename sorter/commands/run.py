@@ -41,7 +41,7 @@ def run(
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
     loaded = load_line(config)
     # Imported late: it compiles or loads every kernel, and a wrong line file should say so at once.
-    from sorter.app import LiveOptions, run_live  # noqa: PLC0415
+    from sorter.app.live import LiveOptions, run_live  # noqa: PLC0415
 
     options = LiveOptions(
         protocol=protocol,  # type: ignore[arg-type]

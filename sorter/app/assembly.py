@@ -1,0 +1,116 @@
+"""Wiring one controller, and the summary of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sorter.config.load import LoadedLine
+from sorter.core.decide import decide
+from sorter.core.state import State
+from sorter.ports import Clock, FieldBus, HostLink
+from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
+from sorter.runtime.mailbox_client import MailboxClient
+from sorter.runtime.metrics import LineMetrics
+from sorter.runtime.reconcile import Reconciliation
+from sorter.runtime.scan_loop import LoopTiming, ScanLoop
+from sorter.runtime.summary import summarize
+from sorter.runtime.supervisor import LinkSupervisor
+
+STATE_CAPACITY = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """A controller ready to run, with the parts that reports are made from."""
+
+    loop: ScanLoop[State]
+    client: MailboxClient
+    supervisor: LinkSupervisor
+    metrics: LineMetrics
+    state: State
+
+
+def run_info(loaded: LoadedLine, notes: dict[str, str]) -> RunInfo:
+    """Return what a journal keeps about a run of this line."""
+    return RunInfo(loaded.layout, loaded.plan, loaded.files, notes, STATE_CAPACITY)
+
+
+def assemble(
+    loaded: LoadedLine,
+    *,
+    clock: Clock,
+    bus: FieldBus,
+    host: HostLink,
+    journal: InlineJournal | ThreadedJournal,
+    controller_epoch: int,
+    timing: LoopTiming,
+    generator: np.random.Generator,
+    on_ready: Callable[[], None] | None = None,
+) -> Controller:
+    """Wire one controller.
+
+    Parameters
+    ----------
+    loaded : LoadedLine
+    clock, bus, host, journal
+        The four ports; with them it is decided whether the line is real.
+    controller_epoch : int
+        Another one for each start, so that the PLC can tell two controllers apart.
+    timing : LoopTiming
+    generator : numpy Generator
+        For the jitter of reconnections.
+    on_ready : callable, optional
+        Called once when the line sorts.
+    """
+    state = State.create(loaded.layout, loaded.plan, loaded.policy, STATE_CAPACITY)
+    state.next_parcel_id = journal.first_parcel_id
+    client = MailboxClient(bus, loaded.line_file.io.mailbox, controller_epoch)
+    client.resume(journal.last_acknowledged)
+    supervisor = LinkSupervisor(bus, clock, generator)
+    metrics = LineMetrics(loaded.layout)
+    loop = ScanLoop(
+        client=client,
+        bus=bus,
+        supervisor=supervisor,
+        clock=clock,
+        host=host,
+        journal=journal,
+        state=state,
+        decide=decide,
+        metrics=metrics,
+        timing=timing,
+        on_ready=on_ready,
+    )
+    return Controller(loop, client, supervisor, metrics, state)
+
+
+def summary_of(
+    controller: Controller,
+    journal: InlineJournal | ThreadedJournal,
+    loaded: LoadedLine,
+    protocol: str,
+    wall_s: float,
+    reconciliation: Reconciliation | None = None,
+) -> dict[str, Any]:
+    """Return the summary of a run that has ended, its journal closed."""
+    summary = summarize(
+        journal.tally,
+        chute_names=loaded.layout.chute_names,
+        decision_latency_ns=controller.metrics.latency_ns(),
+        slack_ms=controller.metrics.slack_ms(),
+        protocol=protocol,
+        wall_s=wall_s,
+        journal_sha256=journal.sha256_hex(),
+        reconciliation=reconciliation,
+    )
+    client = controller.client
+    summary["anomalies"] = {
+        **controller.state.anomalies(),
+        "mailbox_corrupt": client.corrupt_records,
+        "mailbox_overflow": client.event_overflow + client.scan_overflow,
+    }
+    return summary

@@ -1,0 +1,159 @@
+"""The controller on the machine's clock and a real field bus, until it is told to stop."""
+
+from __future__ import annotations
+
+import gc
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import uvloop
+
+from sorter.app.assembly import assemble, run_info, summary_of
+from sorter.config.load import LoadedLine
+from sorter.config.models import Io
+from sorter.errors import ConfigError
+from sorter.host.registry import Registry
+from sorter.host.resolver import RegistryHost
+from sorter.ports import Clock, FieldBus
+from sorter.runtime.clock import MonotonicClock
+from sorter.runtime.exposition import LineCollector, MetricsServer
+from sorter.runtime.journal import ThreadedJournal
+from sorter.runtime.scan_loop import LoopTiming
+
+Protocol = Literal["modbus", "opcua"]
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What a command line may say differently from the line file.
+
+    Attributes
+    ----------
+    protocol : str or None
+    peer : str or None
+        ``HOST:PORT`` for Modbus, an endpoint URL for OPC UA.
+    registry, journal : Path or None
+    metrics_port : int or None
+    """
+
+    protocol: Protocol | None = None
+    peer: str | None = None
+    registry: Path | None = None
+    journal: Path | None = None
+    metrics_port: int | None = None
+
+
+def run_live(
+    loaded: LoadedLine, options: LiveOptions, report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Run the controller until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    loaded : LoadedLine
+    options : LiveOptions
+    report : callable
+        Gets ``{"event": "ready", ...}`` when the line sorts.
+
+    Returns
+    -------
+    dict
+        The summary of the run.
+
+    Raises
+    ------
+    LinkError
+        When the PLC cannot be reached at start.
+    JournalError
+        When a step cannot be kept.
+    """
+    return uvloop.run(_run_live(loaded, options, report))
+
+
+async def _run_live(
+    loaded: LoadedLine, options: LiveOptions, report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    started_s = time.perf_counter()
+    clock = MonotonicClock()
+    protocol = options.protocol or loaded.line_file.io.protocol
+    bus = _field_bus(protocol, options.peer, loaded.line_file.io, clock)
+    service = loaded.line_file.service
+    with Registry.create(options.registry or loaded.registry_path) as registry:
+        journal = ThreadedJournal(
+            options.journal or loaded.journal_path, run_info(loaded, {"protocol": protocol})
+        )
+        metrics_port = (
+            service.metrics.port if options.metrics_port is None else options.metrics_port
+        )
+        ready: dict[str, Any] = {"event": "ready", "protocol": protocol, "link": bus.name}
+
+        def on_ready() -> None:
+            report({**ready, "startup_s": round(time.perf_counter() - started_s, 3)})
+
+        controller = assemble(
+            loaded,
+            clock=clock,
+            bus=bus,
+            host=RegistryHost(registry, loaded.policy),
+            journal=journal,
+            controller_epoch=secrets.randbelow(0xFFFFFFFE) + 1,
+            timing=LoopTiming(),
+            generator=np.random.default_rng(),
+            on_ready=on_ready,
+        )
+        collector = LineCollector(controller.metrics, controller.client, [controller.supervisor])
+        server = MetricsServer(service.metrics.host, metrics_port, collector)
+        ready["metrics_port"] = server.port
+        # What exists now lives as long as the process: never look at it again.
+        gc.collect()
+        gc.freeze()
+        try:
+            await controller.loop.run(_stop_on_signal())
+        finally:
+            _ignore_stop_signals()
+            server.close()
+    return summary_of(controller, journal, loaded, protocol, time.perf_counter() - started_s)
+
+
+def _stop_on_signal() -> Callable[[], bool]:
+    """Return a flag that SIGTERM or SIGINT sets."""
+    stop = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop.is_set
+
+
+def _ignore_stop_signals() -> None:
+    """Let a second signal not turn a clean stop into a killed one.
+
+    Python puts its own handlers back to the default when it ends; ignored signals stay ignored.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _field_bus(protocol: Protocol, peer: str | None, io: Io, clock: Clock) -> FieldBus:
+    """Return the bus; each protocol library takes half a second to import, so only that one is."""
+    if protocol == "opcua":
+        from sorter.io.opcua import OpcUaBus  # noqa: PLC0415
+
+        opcua = io.opcua if peer is None else io.opcua.model_copy(update={"endpoint": peer})
+        return OpcUaBus(opcua, io.mailbox, clock)
+    modbus = io.modbus
+    if peer is not None:
+        host, _, port = peer.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ConfigError(f"peer '{peer}' is not HOST:PORT, e.g. 192.168.0.10:502")
+        modbus = modbus.model_copy(update={"host": host, "port": int(port)})
+    from sorter.io.modbus import ModbusBus  # noqa: PLC0415
+
+    return ModbusBus(modbus, io.mailbox, clock)
