@@ -242,7 +242,7 @@ def zone_cleared(
 
     Not surely: a parcel that its diverter may have taken off the belt before, and one nearer to a
     border of the zone than its position is known. The chute's or the next eye's report decides
-    about them; without one they are lost.
+    about them: the first that does not come says that they were removed.
     """
     loop = line[LineField.LOOP_COUNTS]
     start = zones[ZoneColumn.START, event[EventColumn.SOURCE]] + line[LineField.WINDOW]
@@ -256,15 +256,18 @@ def zone_cleared(
         position = encoder - parcels[ParcelColumn.ANCHOR, row]
         fired = parcels[ParcelColumn.STATE, row] == ParcelState.FIRED
         here = position + line[LineField.WINDOW]
-        if fired and here >= parcels[ParcelColumn.CHUTE_TRAVEL, row]:
-            continue
+        may_be_off = fired and here >= parcels[ParcelColumn.CHUTE_TRAVEL, row]
         if loop > 0:
             position -= parcels[ParcelColumn.ROUND, row]
             while position < 0:
                 position += loop
             while position >= loop:
                 position -= loop
-        if start <= position < end:
+        if position < start - line[LineField.WINDOW] or position >= end + line[LineField.WINDOW]:
+            continue
+        if may_be_off or position < start or position >= end:
+            parcels[ParcelColumn.DOUBTFUL, row] = 1
+        else:
             close_parcel(
                 parcels, row, registers, chute_state, commands, outcomes,
                 removed, NONE, cleared, encoder, now,

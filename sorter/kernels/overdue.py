@@ -66,7 +66,10 @@ def eye_missed(
         missed = parcels[ParcelColumn.MISSED_EYES, row] + 1
         parcels[ParcelColumn.MISSED_EYES, row] = missed
         next_eye(parcels, row, eyes, line[LineField.LOOP_COUNTS])
-        if missed < line[LineField.LOST_AFTER_MISSED_EYES]:
+        if parcels[ParcelColumn.DOUBTFUL, row] == 1:
+            final = FinalDisposition.REMOVED
+            cause = Cause.ZONE_CLEARED
+        elif missed < line[LineField.LOST_AFTER_MISSED_EYES]:
             return 0
     elif registers[Register.END_CHUTE] == NONE:
         final = FinalDisposition.REJECTED
@@ -96,6 +99,14 @@ def parcel_overdue(
     """Draw every conclusion about one parcel that is due at `now`, then set its next due count."""
     while True:
         if entry_due(parcels, row, line, chutes) <= now:
+            if parcels[ParcelColumn.DOUBTFUL, row] == 1:
+                removed = FinalDisposition.REMOVED
+                cleared = Cause.ZONE_CLEARED
+                close_parcel(
+                    parcels, row, registers, chute_state, commands, outcomes,
+                    removed, NONE, cleared, now, now,
+                )  # fmt: skip
+                return
             divert_missed(parcels, row, registers, chute_state, outcomes, now)
         elif (
             parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED

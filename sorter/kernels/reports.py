@@ -98,6 +98,7 @@ def sighted(
     parcels[ParcelColumn.ANCHOR, row] = encoder - travel
     parcels[ParcelColumn.SEEN_TRAVEL, row] = travel
     parcels[ParcelColumn.MISSED_EYES, row] = 0
+    parcels[ParcelColumn.DOUBTFUL, row] = NONE
     parcels[ParcelColumn.DUE, row] = 0
     state = parcels[ParcelColumn.STATE, row]
     if state != ParcelState.COMMANDED and state != ParcelState.FIRED:  # noqa: PLR1714

@@ -79,6 +79,7 @@ class ParcelColumn(IntEnum):
     ATTENTION = 33  # Attention
     DUE = 34  # count at which housekeeping must look at it
     EXCLUDED_BITS = 35  # all such chutes of this lap, bit = chute modulo EXCLUDED_MODULUS; -1: none
+    DOUBTFUL = 36  # 1: a cleared zone may have had it; not seen since
 
 
 class Register(IntEnum):

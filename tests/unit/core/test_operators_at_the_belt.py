@@ -65,5 +65,28 @@ def test_a_parcel_taken_off_near_the_border_is_missed_by_the_next_eyes() -> None
     line.runs_to(parcel.anchor + ZONES["front"][1] - 10)
     line.clears("front")
     line.runs_to(line.now + 40_000)
-    assert parcel.end == "LOST: MISTRACKED"
+    assert parcel.end == "REMOVED: ZONE_CLEARED"
+    assert sum(words.startswith("EYE_MISSED") for words in parcel.story) <= 1
     assert line.state.tracked_count() == 0
+
+
+def test_a_parcel_that_stuck_at_its_chute_and_was_taken_off_is_not_sent_on() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a"))
+    line.clears("front")
+    line.runs_to(line.now + 2_000)
+    assert parcel.end == "REMOVED: ZONE_CLEARED"
+    assert parcel.decisions == ["ROUTED to shelf_a: PLAN"]
+
+
+def test_a_parcel_seen_after_the_clearing_was_not_taken_off() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="electronics").passes("gate")
+    line.runs_to(parcel.anchor + ZONES["front"][1] + 10)
+    line.clears("front")
+    line.fires(parcel)
+    parcel.passes("middle")
+    line.runs_to(line.now + 2_000)
+    assert parcel.end == "still on the line"
