@@ -330,4 +330,6 @@ def test_clearing_zones_opens_no_parcel_twice(
     assert len(finals) <= len(gaps)
     assert not [final for final in finals if final[2] == Cause.TRACKING_LOST]
     assert FinalDisposition.MISSORTED not in [final for final, _, _ in finals]
-    assert sum(final == FinalDisposition.SORTED for final, _, _ in finals) == world.entered
+    # A chute holds three: what finds all of them full runs into the one at the line's end.
+    ended = (FinalDisposition.SORTED, FinalDisposition.REJECTED)
+    assert sum(final in ended for final, _, _ in finals) == world.entered
