@@ -83,7 +83,7 @@ def run_on(
     started_s = time.perf_counter()
     rings = loaded.line_file.io.mailbox
     # The PLC keeps what is not committed: long before a ring is full, it must be.
-    commit_steps = min(DEFAULT_COMMIT_STEPS, rings.scan_slots // 4, rings.event_slots // 16)
+    commit_steps = min(DEFAULT_COMMIT_STEPS, rings.scan_slots // 2, rings.event_slots // 16)
     journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps)
     controller = assemble(
         loaded,
