@@ -69,7 +69,7 @@ def simulate(
             journal_path=journal_path,
             notes={"scenario": scenario.name, "seed": str(seed)},
             drained=lambda: rig.finished,
-            truth=lambda: list(rig.truth.rows()),
+            truth=rig.truth.ends,
             progress=progress,
         )
     summary["simulated_s"] = round(rig.now_ns / 1e9, 3)

@@ -5,6 +5,7 @@ Kept by the kernels as columns and a log; put together parcel by parcel when som
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -172,6 +173,39 @@ class TruthLedger:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield every parcel as plain values."""
         return (self.row(parcel) for parcel in self.parcels)
+
+    def ends(self) -> list[dict[str, Any]]:
+        """Return every parcel as plain values, only those that say where it was and ended.
+
+        The keys are those of :meth:`row`. Putting one together costs a fifth of a whole row, which
+        counts where all parcels of a long simulation are asked for.
+        """
+        memory, feed, chute_names = self._memory, self._feed, self.chute_names
+        sightings = self._sightings()
+        cells = memory.parcels[memory.order].tolist()
+        return [
+            {
+                "physical_id": row,
+                "label": feed[row].label.decode("utf-8", "backslashreplace"),
+                "induct_eye": cell[c.PARCEL_INDUCT_EYE],
+                "induct_count": cell[c.PARCEL_INDUCT_COUNT],
+                "sightings": sightings[row],
+                "end": _ENDS[cell[c.PARCEL_END]],
+                "chute": chute_names[cell[c.PARCEL_CHUTE]] if cell[c.PARCEL_CHUTE] >= 0 else None,
+                "end_count": cell[c.PARCEL_END_COUNT],
+                "faults": _faults(cell[c.PARCEL_FAULTS]),
+            }
+            for row, cell in zip(memory.order.tolist(), cells, strict=True)
+        ]
+
+    def _sightings(self) -> list[list[list[int]]]:
+        """Return (eye index, count) of all sightings, by row of the feed."""
+        log = self._memory.whole_log()
+        seen = log[log[:, c.LOG_KIND] == c.SIGHTING]
+        seen = seen[np.argsort(seen[:, c.LOG_PARCEL], kind="stable")]
+        pairs = seen[:, [c.LOG_SOURCE, c.LOG_A]].tolist()
+        borders = np.searchsorted(seen[:, c.LOG_PARCEL], np.arange(len(self._feed) + 1)).tolist()
+        return [pairs[start:end] for start, end in itertools.pairwise(borders)]
 
     def by_end(self) -> dict[str, int]:
         """Return how many parcels ended in each way."""

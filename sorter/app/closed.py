@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def run_on(
     journal_path: Path | None,
     notes: dict[str, str],
     drained: Callable[[], bool],
-    truth: Callable[[], list[TruthRow]],
+    truth: Callable[[], Sequence[TruthRow]],
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
     """Run the controller on a given clock and bus until the line is empty on both sides.
@@ -107,7 +107,6 @@ def run_on(
 def _no_collections() -> Iterator[None]:
     """Do without the cyclic garbage collector: the loop leaves no cycles, and looking costs."""
     was_on = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield
