@@ -12,7 +12,7 @@ def test_the_short_form_agrees_with_the_whole_one_parcel_by_parcel():
     line.advance(3000 * SECOND)
     whole = list(line.truth.rows())
     short = line.truth.ends()
-    assert len(short) == 60
+    assert len(short) == len(line.truth) > 40
     assert sum(len(row["sightings"]) for row in short) > 60
     for row, full in zip(short, whole, strict=True):
         assert {**full, **row, "faults": list(row["faults"])} == full
