@@ -1,0 +1,1 @@
+"""Single mistakes in the shipped configuration, and the problem each must be reported as."""
