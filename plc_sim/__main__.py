@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from plc_sim.feed import FeedParcel, read_feed
+from plc_sim.runner_faults import split_faults
 from plc_sim.scenario import ScenarioFile, line_path, load_scenario
 from plc_sim.served import ServedRig, ServeOptions
 from sorter.config.load import load_yaml_model
@@ -42,6 +43,10 @@ def main(
         bool,
         typer.Option("--auto-start/--wait-for-controller", help="When parcels begin to come."),
     ] = False,
+    leave_to_runner: Annotated[
+        bool,
+        typer.Option(help="Faults of link, host, disk and processes are made by somebody else."),
+    ] = False,
 ) -> None:
     """Serve a simulated line and its PLC until SIGTERM or SIGINT."""
     options = ServeOptions(
@@ -57,6 +62,8 @@ def main(
         if modbus_port is None and opcua_port is None:
             raise OptionsError("nothing to serve: give --modbus-port, --opcua-port or both")
         scenario, line_file = _load(config, rate)
+        if leave_to_runner:
+            scenario, _ = split_faults(scenario)
         _run(_serve(scenario, line_file, _load_feed(feed, parcels), seed, options))
     except (SorterError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -13,6 +13,7 @@ from .feed import FeedParcel
 from .image import MailboxImage
 from .plant import Plant
 from .plc import Plc
+from .runner_faults import refusal_of_runner_faults
 from .scenario import ScenarioFile
 from .truth import TruthLedger
 
@@ -33,7 +34,8 @@ class Rig:
     Raises
     ------
     ConfigError
-        When the scenario names a zone, chute or eye that the line does not have.
+        When the scenario names a zone, chute or eye that the line does not have, or asks for
+        faults that a line cannot make; see :mod:`plc_sim.runner_faults`.
     """
 
     def __init__(
@@ -135,5 +137,7 @@ def _check_names(scenario: ScenarioFile, line_file: LineFile) -> None:
     ]
     if not any(eye.inducts for eye in line_file.line.photo_eyes):
         problems.append("the line has no inducting eye: nothing can come")
+    if refusal := refusal_of_runner_faults(scenario):
+        problems.append(refusal)
     if problems:
         raise ConfigError(f"scenario {scenario.name}: " + "; ".join(problems))

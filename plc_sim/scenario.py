@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from plc_sim.runner_faults import RunnerFault
 from sorter.config.documents import KeyPath
 from sorter.config.load import load_yaml_model
 from sorter.config.models import (
@@ -242,7 +243,8 @@ Fault = Annotated[
     | FailedDivertFault
     | ChuteJamFault
     | ReadFault
-    | EncoderSlipFault,
+    | EncoderSlipFault
+    | RunnerFault,
     Field(discriminator="kind"),
 ]
 
