@@ -6,6 +6,7 @@
     ├── ConfigError          a configuration that cannot be used; carries every problem found
     ├── ReturnsFileError     a return file that cannot be read at all
     ├── JournalError         the journal cannot be opened, read or written
+    │   ├── JournalRefused   the disk takes nothing more for now: full, busy, not answering
     │   └── ReplayError      a journal that cannot be replayed (other version, gap)
     └── LinkError            the connection to the PLC
         ├── LinkLost         refused, closed, reset
@@ -84,6 +85,10 @@ class ReturnsFileError(SorterError):
 
 class JournalError(SorterError):
     """The journal cannot be opened, read or written."""
+
+
+class JournalRefused(JournalError):
+    """The disk takes nothing more for now; the same may be written later."""
 
 
 class ReplayError(JournalError):

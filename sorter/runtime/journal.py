@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sorter.errors import JournalError
+import structlog
+
+from sorter.errors import JournalError, JournalRefused
 from sorter.model.frames import Decisions, Inputs, ScanRead
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_group import GroupBuilder, PendingStep, gather
@@ -30,20 +32,12 @@ COMMIT_INTERVAL_S: Final = 0.02
 MAX_PENDING_STEPS: Final = 50_000
 MAX_BATCH_STEPS: Final = 4_096
 CLOSE_DEADLINE_S: Final = 10.0
+FIRST_RETRY_S: Final = 0.05
+LONGEST_RETRY_S: Final = 1.0
 
 
-class InlineJournal:
-    """Journal that commits every so many steps in the caller's thread: deterministic.
-
-    For simulation: it does not wait for the disk, so a power cut may cost the newest steps.
-
-    Parameters
-    ----------
-    path : path or None
-        None keeps parcels, counts and hash only.
-    info : RunInfo
-    commit_steps : int
-        Steps per commit.
+class _OneRun:
+    """What both journals tell about the run they write.
 
     Attributes
     ----------
@@ -53,16 +47,48 @@ class InlineJournal:
         How far the run before came.
     """
 
+    def __init__(self, writer: JournalWriter) -> None:
+        self._writer = writer
+        self._error: JournalError | None = None
+        self._closed = False
+        self.first_parcel_id = writer.first_parcel_id
+        self.last_acknowledged = writer.last_acknowledged
+
+    def acknowledged(self) -> Acknowledged:
+        """Return what has been committed so far."""
+        return self._writer.acknowledged
+
+    @property
+    def tally(self) -> Tally:
+        """Counts over this run, complete after :meth:`close`."""
+        return self._writer.tally
+
+    def sha256_hex(self) -> str:
+        """Return the hash over everything written in this run; final after :meth:`close`."""
+        return self._writer.sha256_hex()
+
+
+class InlineJournal(_OneRun):
+    """Journal that commits every so many steps in the caller's thread: deterministic.
+
+    For simulation: it does not wait for the disk, so a power cut may cost the newest steps, and a
+    disk that is full ends the run.
+
+    Parameters
+    ----------
+    path : path or None
+        None keeps parcels, counts and hash only.
+    info : RunInfo
+    commit_steps : int
+        Steps per commit.
+    """
+
     def __init__(
         self, path: Path | str | None, info: RunInfo, commit_steps: int = DEFAULT_COMMIT_STEPS
     ) -> None:
-        self._writer = JournalWriter(path, info, synchronous="OFF")
+        super().__init__(JournalWriter(path, info, synchronous="OFF"))
         self._commit_steps = commit_steps
         self._pending = GroupBuilder()
-        self._error: JournalError | None = None
-        self._closed = False
-        self.first_parcel_id = self._writer.first_parcel_id
-        self.last_acknowledged = self._writer.last_acknowledged
 
     def append(
         self, now_ns: int, inputs: Inputs, scans: Sequence[ScanRead], decided: Decisions
@@ -93,25 +119,16 @@ class InlineJournal:
             self._writer.abandon()
             raise
 
-    def acknowledged(self) -> Acknowledged:
-        """Return what has been committed so far."""
-        return self._writer.acknowledged
-
     @property
     def lag_steps(self) -> int:
         """Steps taken over and not committed yet."""
         return self._pending.steps
 
-    @property
-    def tally(self) -> Tally:
-        """Counts over this run, complete after :meth:`close`."""
-        return self._writer.tally
-
     def sha256_hex(self) -> str:
         """Return the hash over everything decided in this run so far."""
         if not self._closed:
             self._commit()
-        return self._writer.sha256_hex()
+        return super().sha256_hex()
 
     def parcels(self) -> list[ParcelRow]:
         """Return the rows of this run's parcels; call it before :meth:`close`."""
@@ -133,10 +150,12 @@ class InlineJournal:
         self._writer.finish()
 
 
-class ThreadedJournal:
+class ThreadedJournal(_OneRun):
     """Journal that commits in a thread of its own, a group of steps at a time.
 
-    For the live line: what it acknowledges is on the disk (fsync), also after a power cut.
+    For the live line: what it acknowledges is on the disk (fsync), also after a power cut. While
+    the disk takes nothing, steps wait in memory and are written in order when it does again; see
+    docs/decisions/0008.
 
     Parameters
     ----------
@@ -149,10 +168,10 @@ class ThreadedJournal:
 
     Attributes
     ----------
-    first_parcel_id : int
-        Number for the first parcel of this run; lower ones are taken.
-    last_acknowledged : Acknowledged
-        How far the run before came.
+    refusals : int
+        How often the disk did not take a group of steps.
+    refused : str
+        What it said, while it does so; empty while all is well.
     """
 
     def __init__(
@@ -162,16 +181,15 @@ class ThreadedJournal:
         commit_interval_s: float = COMMIT_INTERVAL_S,
         max_pending_steps: int = MAX_PENDING_STEPS,
     ) -> None:
-        self._writer = JournalWriter(path, info, synchronous="FULL")
+        super().__init__(JournalWriter(path, info, synchronous="FULL"))
         self._commit_interval_s = commit_interval_s
         self._max_pending_steps = max_pending_steps
         self._pending: deque[PendingStep] = deque()
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._error: JournalError | None = None
-        self._closed = False
-        self.first_parcel_id = self._writer.first_parcel_id
-        self.last_acknowledged = self._writer.last_acknowledged
+        self._log = structlog.get_logger("sorter.journal")
+        self.refusals = 0
+        self.refused = ""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -191,7 +209,7 @@ class ThreadedJournal:
         if len(pending) >= self._max_pending_steps:
             raise JournalError(
                 f"{self._writer.path}: {len(pending)} steps wait for the disk; "
-                "it is too slow or stuck: check it, then restart the controller"
+                "it is too slow, full or stuck: check it, then restart the controller"
             )
         # References only: the thread turns them into bytes.
         pending.append((now_ns, inputs, scans, decided))
@@ -199,23 +217,10 @@ class ThreadedJournal:
         if not self._wake.is_set():
             self._wake.set()
 
-    def acknowledged(self) -> Acknowledged:
-        """Return what has been committed so far."""
-        return self._writer.acknowledged
-
     @property
     def lag_steps(self) -> int:
         """Steps taken over and not committed yet."""
         return len(self._pending)
-
-    @property
-    def tally(self) -> Tally:
-        """Counts over this run, complete after :meth:`close`."""
-        return self._writer.tally
-
-    def sha256_hex(self) -> str:
-        """Return the hash over everything committed in this run; final after :meth:`close`."""
-        return self._writer.sha256_hex()
 
     def close(self) -> None:
         """Commit what is pending and close. A second call does nothing.
@@ -259,9 +264,40 @@ class ThreadedJournal:
         while pending:
             # Looked at first and taken after the commit, so that lag_steps counts it till then.
             count = min(len(pending), MAX_BATCH_STEPS)
-            self._writer.write(gather(pending[i] for i in range(count)))
+            self._write(gather(pending[i] for i in range(count)))
             for _ in range(count):
                 pending.popleft()
+
+    def _write(self, steps: GroupBuilder) -> None:
+        """Write steps, again and again while the disk does not take them."""
+        try:
+            self._writer.write(steps)
+            return
+        except JournalRefused as error:
+            refusal = error
+        pause_s = FIRST_RETRY_S
+        while True:
+            self._note_refusal(refusal)
+            # Told to stop, it tries once more: what stays unwritten was never acknowledged, so
+            # the PLC still has it.
+            stopping = self._stop.wait(pause_s)
+            try:
+                self._writer.write_again()
+                break
+            except JournalRefused as error:
+                if stopping:
+                    raise
+                refusal = error
+            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+        self.refused = ""
+        self._log.info("journal_writes_again", path=self._writer.path, steps=len(self._pending))
+
+    def _note_refusal(self, refusal: JournalRefused) -> None:
+        self.refusals += 1
+        self.refused = str(refusal)
+        self._log.error(
+            "journal_refused", problem=str(refusal.__cause__), waiting_steps=len(self._pending)
+        )
 
     def _fail(self, error: JournalError) -> None:
         self._error = error

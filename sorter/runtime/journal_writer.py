@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 
-from sorter.errors import JournalError
+from sorter.errors import JournalError, JournalRefused
 from sorter.model.columns import EventColumn, ScanColumn
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_codec import encode_group, group_check
+from sorter.runtime.journal_files import lock_journal
 from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
@@ -25,9 +26,6 @@ from sorter.runtime.journal_store import (
     connect_writable,
     software_version,
 )
-
-if sys.platform != "win32":
-    import fcntl
 
 _PARCEL_CELLS: Final = ",".join("?" * len(ParcelRow.__slots__))
 _PUT_STEPS: Final = "INSERT INTO steps VALUES (?,?,?,?)"
@@ -44,6 +42,27 @@ _UPDATE_RUN: Final = (
     " scan_seq=? WHERE run=?"
 )
 NOTHING: Final = Acknowledged(0, 0, 0)
+_REFUSALS: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+)
+"""What says something about the disk or the moment, and nothing against the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Steps ready to be stored, and what is to be acknowledged then."""
+
+    steps: tuple[object, ...]
+    parcels: list[tuple[object, ...]]
+    codes: list[tuple[str, int]]
+    progress: tuple[int, ...]
+    acknowledged: Acknowledged
 
 
 class JournalWriter:
@@ -71,13 +90,14 @@ class JournalWriter:
         self.path = IN_MEMORY if path is None else str(path)
         self._keeps_steps = self.path != IN_MEMORY
         self._ended: dict[int, ParcelRow] = {}  # without a file: the rows it would hold
-        self._lock = _lock(self.path) if self._keeps_steps else None
+        self._lock = lock_journal(self.path) if self._keeps_steps else None
         try:
             self._connection = connect_writable(self.path, synchronous)
         except JournalError:
             self._unlock()
             raise
         self._hash = StepHash()
+        self._batch: _Batch | None = None
         try:
             self._begin_run(info)
         except (sqlite3.Error, JournalError) as error:
@@ -161,11 +181,12 @@ class JournalWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
+            # A commit that fails leaves its transaction open, just as any other statement.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     @property
     def tally(self) -> Tally:
@@ -181,8 +202,11 @@ class JournalWriter:
 
         Raises
         ------
+        JournalRefused
+            The disk does not take them now; :meth:`write_again` may have more luck. Nothing of
+            the steps is in the file until then.
         JournalError
-            The file cannot be written; nothing of the steps is in it then.
+            The file cannot be written; nothing of the steps is in it.
         """
         first_step = self._next_step
         group = steps.group()
@@ -195,20 +219,34 @@ class JournalWriter:
             self._ended.update((row.parcel, row) for row in closed)
             self.acknowledged = acknowledged
             return
+        payload = encode_group(group)
+        self._batch = _Batch(
+            (first_step, len(group), group_check(payload), payload),
+            [row.cells() for row in closed],
+            codes,
+            self._progress(acknowledged),
+            acknowledged,
+        )
+        self.write_again()
+
+    def write_again(self) -> None:
+        """Commit the steps that were refused; raises as :meth:`write`."""
+        batch = self._batch
+        if batch is None:
+            return
+        execute, executemany = self._connection.execute, self._connection.executemany
         try:
             with self._transaction():
-                payload = encode_group(group)
-                self._connection.execute(
-                    _PUT_STEPS, (first_step, len(group), group_check(payload), payload)
-                )
-                if closed:
-                    self._connection.executemany(_PUT_PARCEL, [row.cells() for row in closed])
-                if codes:
-                    self._connection.executemany(_PUT_CODE, codes)
-                self._connection.execute(_UPDATE_RUN, self._progress(acknowledged))
+                execute(_PUT_STEPS, batch.steps)
+                if batch.parcels:
+                    executemany(_PUT_PARCEL, batch.parcels)
+                if batch.codes:
+                    executemany(_PUT_CODE, batch.codes)
+                execute(_UPDATE_RUN, batch.progress)
         except sqlite3.Error as error:
             raise self._failed(error) from error
-        self.acknowledged = acknowledged
+        self.acknowledged = batch.acknowledged
+        self._batch = None
 
     def _progress(self, acknowledged: Acknowledged) -> tuple[int, ...]:
         return (
@@ -263,7 +301,10 @@ class JournalWriter:
             self._lock.close()
 
     def _failed(self, error: sqlite3.Error) -> JournalError:
-        return JournalError(
+        # Extended codes keep the kind of error in their lowest byte.
+        refused = getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
+        kind = JournalRefused if refused else JournalError
+        return kind(
             f"{self.path}: cannot be written ({error}); events are no longer acknowledged. Check "
             "free space and permissions, then restart the controller"
         )
@@ -287,27 +328,3 @@ def _advance(acknowledged: Acknowledged, group: Group) -> Acknowledged:
     if len(scans):
         scan_seq = int(scans[-1, ScanColumn.SEQ])
     return Acknowledged(boot_id, event_seq, scan_seq)
-
-
-def _lock(path: str) -> IO[str] | None:
-    """Take the journal for this process; the system frees it however the process ends."""
-    if sys.platform == "win32":
-        return None
-    lock_path = Path(path + ".lock")
-    try:
-        lock_path.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_path.open("a")
-    except OSError as error:
-        raise JournalError(
-            f"{path}: its directory cannot be written ({error.strerror}); "
-            "correct service.journal in the line file or pass another --journal"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise JournalError(
-            f"{path}: another controller is writing this journal; stop it first, or name another "
-            "file (one journal, one controller)"
-        ) from error
-    return lock
