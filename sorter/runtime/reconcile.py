@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,45 @@ _IN_A_CHUTE: Final = (
     FinalDisposition.MISSORTED,
     FinalDisposition.REJECTED,
 )
+
+
+class Discrepancy(Enum):
+    """How a record and the truth can differ."""
+
+    NEVER_SEEN = "never_seen"
+    """A physical parcel without any record."""
+    NO_DISPOSITION = "no_disposition"
+    """Its newest record was never closed."""
+    LEFT_OPEN = "left_open"
+    """An earlier record of a parcel that was met again was never closed."""
+    COUNTED_TWICE = "counted_twice"
+    """Brought to an end more than once."""
+    LOST_AND_ENDED = "lost_and_ended"
+    """Given up as lost, and not noticed where it ended."""
+    OTHER_CHUTE = "other_chute"
+    """Recorded in one chute, physically in another one."""
+    OTHER_END = "other_end"
+    """Recorded as one kind of end, in truth another one."""
+    GHOST = "ghost"
+    """A record without a physical parcel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference between record and truth.
+
+    Attributes
+    ----------
+    discrepancy : Discrepancy
+    physical_id, parcel : int
+        Of the truth and of the record; -1: there is none.
+    sentence : str
+    """
+
+    discrepancy: Discrepancy
+    physical_id: int
+    parcel: int
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +88,10 @@ class Reconciliation:
         Parcels by chute as (recorded, physical), where they differ.
     details : tuple of str
         One sentence each: the parcel, what the controller says, what is true.
+    findings : tuple of Finding
+        The same parcel by parcel, for a program.
+    owners : dict
+        Records by physical parcel (its ``physical_id``), oldest first.
     """
 
     physical: int
@@ -57,14 +101,26 @@ class Reconciliation:
     found_again: int
     chutes: dict[str, tuple[int, int]]
     details: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    owners: Mapping[int, Sequence[ParcelRow]] = field(default_factory=dict)
+
+
+_UNACCOUNTED: Final = (Discrepancy.NEVER_SEEN, Discrepancy.NO_DISPOSITION)
 
 
 @dataclass(slots=True)
 class _Findings:
-    unaccounted: int = 0
-    mismatches: int = 0
     found_again: int = 0
-    details: list[str] = field(default_factory=list)
+    all: list[Finding] = field(default_factory=list)
+
+    def add(self, what: Discrepancy, physical_id: int, parcel: int, sentence: str) -> None:
+        """Keep one more."""
+        self.all.append(Finding(what, physical_id, parcel, sentence))
+
+    @property
+    def unaccounted(self) -> int:
+        """Physical parcels without a final disposition."""
+        return sum(finding.discrepancy in _UNACCOUNTED for finding in self.all)
 
 
 def reconcile(journal_path: Path | str, truth_path: Path | str) -> Reconciliation:
@@ -127,23 +183,30 @@ def reconcile_rows(
     for index, parcel in enumerate(truth):
         _judge(parcel, owners.get(index, []), chute_names, findings)
     for row in ghosts:
-        findings.mismatches += 1
-        findings.details.append(
+        findings.add(
+            Discrepancy.GHOST,
+            NONE,
+            row.parcel,
             f"parcel {row.parcel}: the controller says {_says(row, chute_names)}; in truth there "
-            f"was no such parcel (opened at eye {row.opened_eye}, count {row.opened_encoder})"
+            f"was no such parcel (opened at eye {row.opened_eye}, count {row.opened_encoder})",
         )
     chutes = _compare_chutes(recorded, chute_names, truth)
-    for name, (ours, theirs) in chutes.items():
-        findings.details.append(f"chute {name}: {ours} parcels recorded, {theirs} in truth")
+    counts = [
+        f"chute {name}: {ours} parcels recorded, {theirs} in truth"
+        for name, (ours, theirs) in chutes.items()
+    ]
+    mismatches = len(findings.all) - findings.unaccounted
     return Reconciliation(
         len(truth),
         len(recorded),
         findings.unaccounted,
         # Counts that differ although every parcel agrees would be a fault in the comparison.
-        findings.mismatches or len(chutes),
+        mismatches or len(chutes),
         findings.found_again,
         chutes,
-        tuple(findings.details),
+        (*(finding.sentence for finding in findings.all), *counts),
+        tuple(findings.all),
+        {int(truth[index]["physical_id"]): rows for index, rows in owners.items()},
     )
 
 
@@ -178,41 +241,69 @@ def _match(
 def _judge(
     parcel: TruthRow, rows: list[ParcelRow], chute_names: Sequence[str], findings: _Findings
 ) -> None:
-    who = f"physical parcel {parcel['physical_id']} ({parcel.get('label')!r})"
+    physical_id = int(parcel["physical_id"])
+    who = f"physical parcel {physical_id} ({parcel.get('label')!r})"
     if not rows and parcel["end"] == "removed" and not parcel.get("sightings"):
         return  # taken off between induction and first eye: nothing there to see it
     if not rows:
-        findings.unaccounted += 1
-        findings.details.append(f"{who}: the controller never saw it; in truth {_truth(parcel)}")
+        sentence = f"{who}: the controller never saw it; in truth {_truth(parcel)}"
+        findings.add(Discrepancy.NEVER_SEEN, physical_id, NONE, sentence)
         return
     *earlier, last = rows
     who = f"parcel {last.parcel} = {who}"
     for row in earlier:
-        if row.disposition == FinalDisposition.LOST:
-            findings.found_again += 1
-            continue
-        if not row.disposition:
-            findings.mismatches += 1
-            findings.details.append(
-                f"{who}: met again, but parcel {row.parcel}, which it was before, was left "
-                f"without a final disposition"
-            )
-            continue
-        findings.mismatches += 1
-        findings.details.append(
-            f"{who}: counted twice, already as parcel {row.parcel}: {_says(row, chute_names)}; "
-            f"in truth {_truth(parcel)}"
-        )
+        _judge_earlier(parcel, row, who, chute_names, findings)
     if not last.disposition:
-        findings.unaccounted += 1
-        findings.details.append(
-            f"{who}: the controller gave it no final disposition; in truth {_truth(parcel)}"
+        findings.add(
+            Discrepancy.NO_DISPOSITION,
+            physical_id,
+            last.parcel,
+            f"{who}: the controller gave it no final disposition; in truth {_truth(parcel)}",
         )
     elif not _agrees(parcel, last, chute_names):
-        findings.mismatches += 1
-        findings.details.append(
-            f"{who}: the controller says {_says(last, chute_names)}; in truth {_truth(parcel)}"
+        findings.add(
+            _difference(parcel, last),
+            physical_id,
+            last.parcel,
+            f"{who}: the controller says {_says(last, chute_names)}; in truth {_truth(parcel)}",
         )
+
+
+def _judge_earlier(
+    parcel: TruthRow,
+    row: ParcelRow,
+    who: str,
+    chute_names: Sequence[str],
+    findings: _Findings,
+) -> None:
+    """Judge a record of a parcel that was met again later."""
+    physical_id = int(parcel["physical_id"])
+    if row.disposition == FinalDisposition.LOST:
+        findings.found_again += 1
+    elif not row.disposition:
+        findings.add(
+            Discrepancy.LEFT_OPEN,
+            physical_id,
+            row.parcel,
+            f"{who}: met again, but parcel {row.parcel}, which it was before, was left "
+            f"without a final disposition",
+        )
+    else:
+        findings.add(
+            Discrepancy.COUNTED_TWICE,
+            physical_id,
+            row.parcel,
+            f"{who}: counted twice, already as parcel {row.parcel}: {_says(row, chute_names)}; "
+            f"in truth {_truth(parcel)}",
+        )
+
+
+def _difference(parcel: TruthRow, row: ParcelRow) -> Discrepancy:
+    if row.disposition == FinalDisposition.LOST:
+        return Discrepancy.LOST_AND_ENDED
+    if parcel.get("chute") is not None and row.disposition in _IN_A_CHUTE:
+        return Discrepancy.OTHER_CHUTE
+    return Discrepancy.OTHER_END
 
 
 def _agrees(parcel: TruthRow, row: ParcelRow, chute_names: Sequence[str]) -> bool:
