@@ -50,6 +50,7 @@ def assemble(
     timing: LoopTiming,
     generator: np.random.Generator,
     on_ready: Callable[[], None] | None = None,
+    alive: Callable[[], None] | None = None,
 ) -> Controller:
     """Wire one controller.
 
@@ -65,6 +66,8 @@ def assemble(
         For the jitter of reconnections.
     on_ready : callable, optional
         Called once when the line sorts.
+    alive : callable, optional
+        Called from the loop while it goes round.
     """
     state = State.create(loaded.layout, loaded.plan, loaded.policy, STATE_CAPACITY)
     state.next_parcel_id = journal.first_parcel_id
@@ -84,6 +87,7 @@ def assemble(
         metrics=metrics,
         timing=timing,
         on_ready=on_ready,
+        alive=alive,
     )
     return Controller(loop, client, supervisor, metrics, state)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 import signal
 import threading
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import uvloop
 
-from sorter.app.assembly import assemble, run_info, summary_of
+from sorter.app.assembly import Controller, assemble, run_info, summary_of
 from sorter.config.load import LoadedLine
 from sorter.config.models import Io
 from sorter.errors import ConfigError
@@ -26,6 +27,7 @@ from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.scan_loop import LoopTiming
+from sorter.runtime.service_manager import ServiceManager
 
 Protocol = Literal["modbus", "opcua"]
 
@@ -84,6 +86,7 @@ async def _run_live(
 ) -> dict[str, Any]:
     started_s = time.perf_counter()
     clock = MonotonicClock()
+    manager = ServiceManager.from_environment(os.environ, clock)
     protocol = options.protocol or loaded.line_file.io.protocol
     bus = _field_bus(protocol, options.peer, loaded.line_file.io, clock)
     service = loaded.line_file.service
@@ -97,6 +100,7 @@ async def _run_live(
         ready: dict[str, Any] = {"event": "ready", "protocol": protocol, "link": bus.name}
 
         def on_ready() -> None:
+            manager.ready()
             report({**ready, "startup_s": round(time.perf_counter() - started_s, 3)})
 
         controller = assemble(
@@ -109,7 +113,9 @@ async def _run_live(
             timing=LoopTiming(),
             generator=np.random.default_rng(),
             on_ready=on_ready,
+            alive=manager.alive,
         )
+        manager.status_from(lambda: _status(controller))
         collector = LineCollector(controller.metrics, controller.client, [controller.supervisor])
         server = MetricsServer(service.metrics.host, metrics_port, collector)
         ready["metrics_port"] = server.port
@@ -117,18 +123,33 @@ async def _run_live(
         gc.collect()
         gc.freeze()
         try:
-            await controller.loop.run(_stop_on_signal())
+            await controller.loop.run(_stop_on_signal(manager))
         finally:
             _ignore_stop_signals()
+            manager.close()
             server.close()
     return summary_of(controller, journal, loaded, protocol, time.perf_counter() - started_s)
 
 
-def _stop_on_signal() -> Callable[[], bool]:
+def _status(controller: Controller) -> str:
+    """Return in one line what the controller is doing, for `systemctl status`."""
+    supervisor, metrics = controller.supervisor, controller.metrics
+    if not supervisor.up:
+        return f"no link to the PLC: {supervisor.last_problem or 'connecting'}"
+    ended = int(metrics.closed.sum())
+    return f"sorting: {metrics.parcels_on_line} parcels on the line, {ended} ended"
+
+
+def _stop_on_signal(manager: ServiceManager) -> Callable[[], bool]:
     """Return a flag that SIGTERM or SIGINT sets."""
     stop = threading.Event()
+
+    def asked_to_stop(_number: int, _frame: object) -> None:
+        manager.stopping()
+        stop.set()
+
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, asked_to_stop)
     return stop.is_set
 
 

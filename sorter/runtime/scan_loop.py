@@ -70,6 +70,9 @@ class ScanLoop(Generic[StateT]):
         Wall time in ns for measuring how long decisions take; never an input to them.
     on_ready : callable, optional
         Called once, when the PLC's heartbeat is first seen to move.
+    alive : callable, optional
+        Called a few times a second from the loop itself, and between attempts to reconnect: a
+        link that is down is no loop that hangs.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class ScanLoop(Generic[StateT]):
         timing: LoopTiming | None = None,
         stopwatch: Callable[[], int] = time.perf_counter_ns,
         on_ready: Callable[[], None] | None = None,
+        alive: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
         self._bus = bus
@@ -104,6 +108,7 @@ class ScanLoop(Generic[StateT]):
         self._metrics_due_ns = 0
         self._commands = NO_COMMANDS
         self._on_ready = on_ready
+        self._alive = alive
         self._log = structlog.get_logger("sorter.loop")
 
     async def run(self, finished: Callable[[], bool]) -> None:
@@ -143,7 +148,13 @@ class ScanLoop(Generic[StateT]):
         self._metrics.ready = False
         self._metrics.flush()
         self._log.warning("link_down", link=error.link, problem=error.problem)
-        if not await self._supervisor.reconnect(error, finished):
+
+        def give_up() -> bool:
+            if self._alive is not None:
+                self._alive()
+            return finished()
+
+        if not await self._supervisor.reconnect(error, give_up):
             return False
         # The command window has kept what was on its way, and the rings are read again.
         self._client.link_restored()
@@ -183,6 +194,8 @@ class ScanLoop(Generic[StateT]):
 
     def _update_metrics(self, frame: Frame) -> None:
         metrics = self._metrics
+        if self._alive is not None:
+            self._alive()
         metrics.flush()
         metrics.ready = self._supervisor.up
         lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq
