@@ -10,6 +10,7 @@ from enum import IntEnum
 from sorter.model.codes import ChuteBit, CommandKind, EventKind, RefusalCause
 from sorter.model.frames import Rows, Words
 from sorter.model.mailbox import (
+    COMMAND_BOOT_ID,
     COMMAND_EPOCH,
     COMMAND_EVENT_ACK,
     COMMAND_HEAD,
@@ -61,6 +62,7 @@ class Memory(IntEnum):
     WINDOW_HEAD = 15  # event head that the window in the status block shows
     BAD_SLOT = 16  # command sequence whose check did not fit in the last scan, else 0
     RETRY = 17  # 1: a command slot has to be looked at again in the next scan
+    FORMER_EPOCH = 18  # of the controller before this one
 
 
 class Pending(IntEnum):
@@ -144,17 +146,32 @@ def post_scan(
     return 1
 
 
+@kernel("int64(uint16[::1], int64[::1])")
+def is_meant(command: Words, memory: Rows) -> int:
+    """Return 1 when the command block is for this start of the PLC, and not of a former controller.
+
+    A write that hung in the network arrives late: it must not count for another belt, and not
+    bring back the commands of a controller that was replaced.
+    """
+    low_first = memory[Memory.LOW_FIRST]
+    if get_u32(command, COMMAND_BOOT_ID, low_first) != memory[Memory.BOOT_ID]:
+        return 0
+    epoch = get_u32(command, COMMAND_EPOCH, low_first)
+    return 1 if epoch not in (0, memory[Memory.FORMER_EPOCH]) else 0
+
+
 @kernel("void(uint16[::1], int64[::1])")
 def take_acknowledgements(command: Words, memory: Rows) -> None:
     """Note a new controller, and what the controller has safe on disk.
 
     An acknowledgement outside of what is unacknowledged is of another life of either side.
     """
+    if not is_meant(command, memory):
+        return
     low_first = memory[Memory.LOW_FIRST]
     epoch = get_u32(command, COMMAND_EPOCH, low_first)
-    if epoch == 0:
-        return
     if epoch != memory[Memory.EPOCH]:
+        memory[Memory.FORMER_EPOCH] = memory[Memory.EPOCH]
         memory[Memory.EPOCH] = epoch
         memory[Memory.COMMAND_ACK] = 0
         memory[Memory.BAD_SLOT] = 0
@@ -259,7 +276,7 @@ def take_commands(
     low_first = memory[Memory.LOW_FIRST]
     head = get_u32(command, COMMAND_HEAD, low_first)
     new = (head - memory[Memory.COMMAND_ACK]) & MASK
-    if memory[Memory.EPOCH] == 0 or new == 0 or new >= HALF:
+    if new == 0 or new >= HALF or not is_meant(command, memory):
         return
     if new > COMMAND_SLOTS:
         memory[Memory.COMMAND_ACK] = (head - COMMAND_SLOTS) & MASK

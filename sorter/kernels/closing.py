@@ -92,6 +92,18 @@ def end_pass(
     parcels[ParcelColumn.DUE, row] = 0
 
 
+@kernel("void(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64)")
+def add_command_late(
+    parcels: Rows, row: int, registers: Rows, outcomes: Rows, encoder: int
+) -> None:
+    """Report that the PLC had no command for a parcel in time."""
+    parcel = parcels[ParcelColumn.ID, row]
+    chute = parcels[ParcelColumn.CHUTE, row]
+    missed = OutcomeKind.DEADLINE_MISSED
+    late = MissCause.COMMAND_LATE
+    add_outcome(outcomes, registers, parcel, missed, 0, chute, late, encoder)
+
+
 @kernel("void(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64[:, ::1], int64)")
 def divert_missed(
     parcels: Rows, row: int, registers: Rows, chute_state: Rows, outcomes: Rows, encoder: int
@@ -101,16 +113,7 @@ def divert_missed(
     If the PLC never fired, it had not accepted the command in time.
     """
     if parcels[ParcelColumn.STATE, row] == ParcelState.COMMANDED:
-        add_outcome(
-            outcomes,
-            registers,
-            parcels[ParcelColumn.ID, row],
-            OutcomeKind.DEADLINE_MISSED,
-            0,
-            parcels[ParcelColumn.CHUTE, row],
-            MissCause.COMMAND_LATE,
-            encoder,
-        )
+        add_command_late(parcels, row, registers, outcomes, encoder)
     missed = PassResult.MISSED
     end_pass(parcels, row, registers, chute_state, outcomes, missed, NONE, encoder)
 
@@ -127,15 +130,6 @@ def divert_inhibited(
 ) -> None:
     """End a pass because the PLC refused the divert."""
     if refusal == RefusalCause.TOO_LATE or refusal == RefusalCause.EXPIRED:  # noqa: PLR1714
-        add_outcome(
-            outcomes,
-            registers,
-            parcels[ParcelColumn.ID, row],
-            OutcomeKind.DEADLINE_MISSED,
-            0,
-            parcels[ParcelColumn.CHUTE, row],
-            MissCause.COMMAND_LATE,
-            encoder,
-        )
+        add_command_late(parcels, row, registers, outcomes, encoder)
     inhibited = PassResult.DIVERT_INHIBITED
     end_pass(parcels, row, registers, chute_state, outcomes, inhibited, refusal, encoder)

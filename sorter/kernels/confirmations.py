@@ -141,11 +141,23 @@ def divert_fired(
     add_outcome(outcomes, registers, parcel, OutcomeKind.SLACK, slack, chute, NONE, fired_at)
 
 
+@kernel("int64(int64)")
+def refused_at_fire_count(refusal: int) -> int:
+    """Return 1 for a cause that the PLC finds at or behind the command's fire count only."""
+    if refusal == RefusalCause.TOO_LATE or refusal == RefusalCause.EXPIRED:  # noqa: PLR1714
+        return 1
+    return 1 if RefusalCause.CHUTE_CLOSED <= refusal <= RefusalCause.CHUTE_JAMMED else 0
+
+
 @kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")
 def divert_refused(
     event: Rows, parcels: Rows, registers: Rows, chute_state: Rows, outcomes: Rows
 ) -> None:
-    """Take in a refusal; what it says about the chute is believed until the PLC says else."""
+    """Take in a refusal; what it says about the chute is believed until the PLC says else.
+
+    A refusal carries no sequence, and needs none: where it was found tells whether it can mean
+    the newest command. One found before that command's fire count was an older command's.
+    """
     chute = event[EventColumn.SOURCE]
     refusal = event[EventColumn.B]
     bits = chute_state[ChuteStateColumn.BITS, chute]
@@ -156,8 +168,12 @@ def divert_refused(
     elif refusal == RefusalCause.CHUTE_JAMMED:
         set_bits(chute_state, registers, chute, bits | JAMMED)
     row = commanded_row(parcels, registers, event[EventColumn.A], chute)
-    if row != NONE:
-        encoder = event[EventColumn.ENCODER]
+    if row == NONE:
+        return
+    encoder = event[EventColumn.ENCODER]
+    if encoder < parcels[ParcelColumn.FIRE, row] and refused_at_fire_count(refusal):
+        registers[Register.STALE_CONFIRMATIONS] += 1
+    else:
         divert_inhibited(parcels, row, registers, chute_state, outcomes, refusal, encoder)
 
 

@@ -285,7 +285,7 @@ def decode_scan(words: Words, low_first: int, header: Rows, scan: Rows) -> int:
     return SlotState.GOOD
 
 
-@kernel("void(uint16[::1], int64, int64, int64, int64, int64, int64)")
+@kernel("void(uint16[::1], int64, int64, int64, int64, int64, int64, int64)")
 def encode_command_header(
     block: Words,
     low_first: int,
@@ -294,6 +294,7 @@ def encode_command_header(
     event_ack: int,
     scan_ack: int,
     head: int,
+    boot_id: int,
 ) -> None:
     """Write the header of a command block; the slots stay as they are."""
     write_u32(block, wire.COMMAND_EPOCH, low_first, epoch)
@@ -301,6 +302,7 @@ def encode_command_header(
     write_u32(block, wire.COMMAND_EVENT_ACK, low_first, event_ack)
     write_u32(block, wire.COMMAND_SCAN_ACK, low_first, scan_ack)
     write_u32(block, wire.COMMAND_HEAD, low_first, head)
+    write_u32(block, wire.COMMAND_BOOT_ID, low_first, boot_id)
 
 
 @kernel("void(uint16[::1], int64, int64, int64[::1])")
@@ -320,7 +322,7 @@ def encode_command(block: Words, low_first: int, seq: int, command: Rows) -> Non
     block[at + wire.SLOT_CHECK] = np.uint16(check)
 
 
-@kernel("void(uint16[::1], int64, int64, int64[:, ::1], int64[:, ::1])")
+@kernel("void(uint16[::1], int64, int64, int64[:, ::1], int64[::1])")
 def encode_commands(block: Words, low_first: int, head: int, commands: Rows, slots: Rows) -> None:
     """Write commands to the slots behind wire sequence `head`; there must be room for them.
 
@@ -330,12 +332,11 @@ def encode_commands(block: Words, low_first: int, head: int, commands: Rows, slo
     low_first, head : int
     commands : int64[n, COMMAND_WIDTH]
         Their own sequences go into `slots`, on the wire they are numbered on from `head`.
-    slots : int64[COMMAND_SLOTS, 2]
-        Sequence as decided and parcel of the command in each slot.
+    slots : int64[COMMAND_SLOTS]
+        Sequence as decided of the command in each slot.
     """
     for index in range(commands.shape[0]):
         command = commands[index]
         slot = (head + 1 + index) % wire.COMMAND_SLOTS
-        slots[slot, 0] = command[CommandColumn.SEQ]
-        slots[slot, 1] = command[CommandColumn.PARCEL]
+        slots[slot] = command[CommandColumn.SEQ]
         encode_command(block, low_first, head + 1 + index, command)

@@ -44,7 +44,11 @@ def add_command(
     fire: int,
     hold: int,
 ) -> None:
-    """Append one command under the next command sequence; it expires at its fire count."""
+    """Append one command under the next command sequence.
+
+    It expires at its fire count. Nothing is given up before that count, so a command that comes
+    late but in time to fire must not be refused; behind it, firing could only hit a neighbour.
+    """
     place = registers[Register.COMMANDS]
     if place >= commands.shape[0]:
         registers[Register.DROPPED_OUTPUTS] += 1

@@ -6,7 +6,7 @@ import numpy as np
 
 from sorter.kernels.mailbox import encode_commands
 from sorter.model import mailbox as wire
-from sorter.model.codes import NONE, CommandKind
+from sorter.model.codes import NONE
 from sorter.model.columns import CommandColumn
 from sorter.model.frames import Rows, Words
 
@@ -47,8 +47,8 @@ class CommandWindow:
         self._low_first = low_first
         self._queue_capacity = queue_capacity
         self._queue: dict[int, Rows] = {}
-        self._slots = np.full((wire.COMMAND_SLOTS, 2), NONE, np.int64)
-        self._slot_cells = memoryview(self._slots.reshape(-1).data)
+        self._slots = np.full(wire.COMMAND_SLOTS, NONE, np.int64)
+        self._slot_cells = memoryview(self._slots.data)
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
@@ -92,26 +92,19 @@ class CommandWindow:
         if not self.acknowledged < acknowledged <= self.head:
             return
         self.acknowledged = acknowledged
-        self.taken_over = self._slot_cells[2 * (acknowledged % wire.COMMAND_SLOTS)]
+        self.taken_over = self._slot_cells[acknowledged % wire.COMMAND_SLOTS]
         queue = self._queue
         while queue and self.head - self.acknowledged < wire.COMMAND_SLOTS:
             self._send(queue.pop(next(iter(queue))))
 
     def restart(self) -> None:
-        """Forget every command and start again at sequence 1 by cancelling what was written.
-
-        After a restart of the PLC: commands for the belt before it may have reached the PLC
-        before it was known to be another one, and must not fire on the belt after it.
-        """
-        parcels = [parcel for parcel in self._slots[:, 1].tolist() if parcel != NONE]
+        """Forget every command and start again at sequence 1, after a restart of the PLC."""
         self._queue.clear()
         self._block[wire.COMMAND_HEADER_WORDS :] = 0
         self.head = 0
         self.acknowledged = 0
         self.taken_over = 0
-        for parcel in parcels:
-            self._send(np.array([0, CommandKind.CANCEL_DIVERT, 0, parcel, 0, 0, 0], np.int64))
-        self._slots[:, 1] = NONE
+        self._slots[:] = NONE
 
     def _send(self, command: Rows) -> None:
         one = command.reshape(1, -1)

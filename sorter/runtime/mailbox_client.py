@@ -207,7 +207,7 @@ class MailboxClient:
         if self._probing:
             self._written_head = 0
             encode_command_header(
-                self._probe, self._low_first, self._epoch, self._own_heartbeat, 0, 0, 0
+                self._probe, self._low_first, self._epoch, self._own_heartbeat, 0, 0, 0, 0
             )
             return self._probe
         if acknowledged is not self._acknowledged and acknowledged.boot_id == self._boot_id:
@@ -227,6 +227,7 @@ class MailboxClient:
                 self._event_ack,
                 self._scan_ack,
                 head,
+                self._boot_id,
             )
         else:
             # In most exchanges nothing else is new.
@@ -280,8 +281,8 @@ class MailboxClient:
             header[Header.ENCODER] = self._resume_encoder
             header[Header.TICK] = self._resume_tick
         if self.boots_seen:
-            # Commands for the belt before the restart must not fire on the belt after it, and
-            # their numbers must not be taken for new ones: the PLC counts anew in a new epoch.
+            # The PLC ignores a block that names another start than its own, so nothing of what was
+            # written for the belt before this one can fire. Numbers begin anew in a new epoch.
             self._epoch = self._epoch % _U32 + 1
             self.window.restart()
         decode_status(status, low_first, header, self._rows)

@@ -8,6 +8,7 @@ import numpy as np
 
 from plc_sim.image import MailboxImage
 from plc_sim.plc import Plc
+from plc_sim.plc_kernels import Pending
 from sorter.config.models import Chute, Line, Mailbox, PhotoEye, Station, Zone
 from sorter.errors import LinkError
 from sorter.model.codes import ChuteBit, EventKind, LineState
@@ -134,6 +135,14 @@ class Bench:
         self.scans += 1
         self.encoder += COUNTS_PER_SCAN
         self.plc.scan(self.encoder, self.tick, self.scans)
+
+    def pending_of(self, parcel: int) -> tuple[int, int] | None:
+        """Return chute and fire count of the command that the PLC holds for a parcel."""
+        table = self.plc.arrays[5]
+        for row in range(self.plc.pending):
+            if table[Pending.PARCEL, row] == parcel:
+                return int(table[Pending.CHUTE, row]), int(table[Pending.FIRE, row])
+        return None
 
     def edge(self, count: int = 1, eye: int = 0) -> None:
         for _ in range(count):

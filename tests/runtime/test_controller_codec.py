@@ -121,9 +121,9 @@ def test_command_words(low_first: int, event: tuple, command: tuple) -> None:
     assert tuple(block[24:36].tolist()) == command
     assert not block[:24].any()
     assert not block[36:].any()
-    encode_command_header(block, low_first, 0x00050006, 0x1_0007, 0x20008, 0x30009, 1)
+    encode_command_header(block, low_first, 0x00050006, 0x1_0007, 0x20008, 0x30009, 1, 0xA000B)
     head = [*u32(0x50006, low_first), 7, *u32(0x20008, low_first), *u32(0x30009, low_first)]
-    assert block[:9].tolist() == [*head, *u32(1, low_first)]
+    assert block[:12].tolist() == [*head, *u32(1, low_first), *u32(0xA000B, low_first), 0]
     assert tuple(block[24:36].tolist()) == command, "the header leaves the slots alone"
 
 

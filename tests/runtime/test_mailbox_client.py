@@ -16,6 +16,7 @@ from sorter.model.mailbox import (
     EVENT_WORDS,
     SCAN_WORDS,
     STATUS_BOOT_ID,
+    STATUS_EVENT_ACK,
     STATUS_VERSION,
 )
 from sorter.ports import Acknowledged
@@ -287,7 +288,7 @@ async def test_plc_restart_starts_anew_and_keeps_old_commands_away() -> None:
     await client.exchange(Acknowledged(8, 7, 0), fire_row(1, parcel=5, fire=90_000))
     frame = await client.exchange(Acknowledged(8, 7, 0), NO_COMMANDS)
     assert frame.command_ack == 1
-    assert bench.plc.pending == 1, "the new one; those for the old belt were cancelled"
+    assert bench.plc.pending == 1, "the new one; those for the old belt were never taken over"
 
 
 async def test_restart_unnoticed_by_the_link() -> None:
@@ -298,14 +299,36 @@ async def test_restart_unnoticed_by_the_link() -> None:
         await client.exchange(UNKNOWN, fire_row(seq, parcel=seq, fire=90_000))
     bench.encoder = 100
     bench.start(boot_id=9)
+    bench.edge(2)
     frame = await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
     assert frame.boot_id == 9
-    assert frame.events[:, 0].tolist() == [1, 2, 3, 4]
-    assert bench.plc.pending == 5, "the block with the old commands was still there"
+    assert frame.events[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+    status = bench.image.status
+    assert bench.plc.pending == 0, "the block with the commands for the old belt was still there"
+    assert status[STATUS_EVENT_ACK + 1] == 0, "and its acknowledgement, which fits by chance"
     await client.exchange(Acknowledged(9, 4, 0), fire_row(1, parcel=77, fire=90_000))
     frame = await client.exchange(Acknowledged(9, 4, 0), NO_COMMANDS)
     assert frame.command_ack == 1
-    assert bench.plc.pending == 1, "the stale ones were cancelled"
+    assert bench.plc.pending == 1
+    assert status[STATUS_EVENT_ACK + 1] == 4
+
+
+async def test_a_late_block_of_a_former_controller_does_not_bring_its_commands_back() -> None:
+    bench = Bench()
+    former = client_of(bench)
+    await former.exchange(UNKNOWN, NO_COMMANDS)
+    await former.exchange(UNKNOWN, fire_row(1, parcel=1, fire=90_000))
+    late = np.frombuffer(bench.written[-1], np.uint16)
+    present = MailboxClient(bench, bench.mailbox, EPOCH + 1)
+    await present.exchange(UNKNOWN, NO_COMMANDS)
+    await present.exchange(UNKNOWN, fire_row(1, parcel=1, fire=90_500, chute=1))
+    assert bench.pending_of(1) == (1, 90_500)
+    bench.image.command[:] = late
+    bench.scan()
+    assert bench.pending_of(1) == (1, 90_500)
+    await present.exchange(UNKNOWN, NO_COMMANDS)
+    frame = await present.exchange(UNKNOWN, NO_COMMANDS)
+    assert (frame.command_ack, bench.plc.pending) == (1, 1)
 
 
 async def test_controller_restart_resumes_behind_its_journal() -> None:

@@ -50,6 +50,7 @@ class MiniController:
         self.on_event: Callable[[Event], None] | None = None
         self.keep = True
         self.put32(self.image.command, m.COMMAND_EPOCH, epoch)
+        self.put32(self.image.command, m.COMMAND_BOOT_ID, self.status32(m.STATUS_BOOT_ID))
 
     # --- codec ---
     def put32(self, words, offset: int, value: int) -> None:

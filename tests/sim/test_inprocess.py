@@ -33,6 +33,9 @@ async def test_the_bus_moves_words_and_waiting_moves_time():
     shared.start_arrivals()
     block = np.zeros(m.COMMAND_WORDS, np.uint16)
     block[m.COMMAND_EPOCH + 1] = 5
+    block[m.COMMAND_BOOT_ID : m.COMMAND_BOOT_ID + 2] = shared.image.status[
+        m.STATUS_BOOT_ID : m.STATUS_BOOT_ID + 2
+    ]
     status = await bus.exchange(block)
     assert status.shape == (m.STATUS_WORDS,)
     await bus.wait(10 * SECOND)

@@ -174,12 +174,18 @@ def test_command(example: Example) -> None:
 
 def test_command_header() -> None:
     (example,) = titled("command header")
-    names = ("epoch", "heartbeat", "event_ack", "scan_ack", "head")
+    names = ("epoch", "heartbeat", "event_ack", "scan_ack", "head", "boot_id")
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
     controller.encode_command_header(block, 0, *map(example.number, names))
     words = example.array(wire.COMMAND_HEADER_WORDS)
     assert block[: wire.COMMAND_HEADER_WORDS].tolist() == words.tolist()
-    places = (wire.COMMAND_EPOCH, wire.COMMAND_EVENT_ACK, wire.COMMAND_SCAN_ACK, wire.COMMAND_HEAD)
+    places = (
+        wire.COMMAND_EPOCH,
+        wire.COMMAND_EVENT_ACK,
+        wire.COMMAND_SCAN_ACK,
+        wire.COMMAND_HEAD,
+        wire.COMMAND_BOOT_ID,
+    )
     read = [int(plc.get_u32(words, place, 0)) for place in places]
     assert read == [example.number(name) for name in names if name != "heartbeat"]
     assert words[wire.COMMAND_HEARTBEAT] == example.number("heartbeat")
@@ -228,7 +234,7 @@ def test_fc23_frame() -> None:
     pattern = r"^((?:[0-9A-F]{2} )+)"
     shown = "".join(re.match(pattern, line).group(1) for line in fence.group(1).splitlines())
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
-    controller.encode_command_header(block, 0, 7, 513, 0, 0, 0)
+    controller.encode_command_header(block, 0, 7, 513, 0, 0, 0, 0)
     request = ExchangeRequest(
         1, wire.DEFAULT_COMMAND_ADDRESS, block, wire.DEFAULT_STATUS_ADDRESS, wire.STATUS_WORDS
     )

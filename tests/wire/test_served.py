@@ -22,6 +22,7 @@ from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
 from sorter.model.mailbox import (
+    COMMAND_BOOT_ID,
     COMMAND_EPOCH,
     COMMAND_HEARTBEAT,
     COMMAND_WORDS,
@@ -105,8 +106,9 @@ async def connected_as(served: Simulator, bus: FieldBus, epoch: int) -> list[int
     await bus.connect()
     block = np.zeros(COMMAND_WORDS, np.uint16)
     block[COMMAND_EPOCH + 1] = epoch
+    status = (await bus.exchange(block)).tolist()
+    block[COMMAND_BOOT_ID : COMMAND_BOOT_ID + 2] = status[STATUS_BOOT_ID : STATUS_BOOT_ID + 2]
     noticed = asyncio.create_task(served.event("controller_connected"))
-    status: list[int] = []
     while not noticed.done() or status[STATUS_CONTROLLER_EPOCH + 1] != epoch:
         block[COMMAND_HEARTBEAT] += 1
         status = (await bus.exchange(block)).tolist()

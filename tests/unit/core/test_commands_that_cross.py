@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from tiny_line import Parcel, TinyLine
 
 
-def aimed_again(line: TinyLine) -> tuple[Parcel, int]:
+def aimed_again(line: TinyLine, slip: int = -60) -> tuple[Parcel, int]:
     """A parcel that slipped, so that its fire count was corrected; and the old fire count."""
     parcel = line.known_parcel(at=1_000)
     old_fire = parcel.commands[-1][2]
-    parcel.slips(60)
+    parcel.slips(slip)
     parcel.passes("gate")
     assert [command[:2] for command in parcel.commands] == [("FIRE", "shelf_a")] * 2
     return parcel, old_fire
@@ -52,6 +53,20 @@ def test_a_divert_that_misses_the_parcel_takes_nothing_back() -> None:
     line.fires(parcel)
     parcel.enters("shelf_b")
     assert parcel.end == "SORTED shelf_b"
+
+
+@pytest.mark.parametrize("cause", ["TOO_LATE", "EXPIRED", "CHUTE_FULL"])
+def test_a_late_refusal_of_the_replaced_command_is_not_taken_for_the_newer_ones(cause: str) -> None:
+    """The parcel slipped back: the old command came to its fire count before the new one did."""
+    line = TinyLine()
+    parcel, old_fire = aimed_again(line, slip=60)
+    assert parcel.commands[-1][2] == old_fire + 60
+    line.refuses(parcel, cause, at=old_fire + 5)
+    assert "PASSED shelf_a: DIVERT_INHIBITED" not in " ".join(parcel.story)
+    assert line.counted("STALE_CONFIRMATIONS") == 1
+    line.fires(parcel)
+    parcel.enters(parcel.bound_for)
+    assert parcel.end == f"SORTED {parcel.bound_for}"
 
 
 def test_a_confirmation_behind_a_miss_takes_nothing_back() -> None:
