@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
@@ -56,12 +57,14 @@ async def _measure(exchanges: int, fc23: bool) -> dict[str, float]:
 
 async def _measure_buses(listening: dict[str, int], exchanges: int, fc23: bool) -> dict[str, float]:
     clock = MonotonicClock()
-    modbus = ModbusBus(ModbusLink(port=listening["modbus_port"], timeout_ms=2000), Mailbox(), clock)
+    modbus = ModbusBus(
+        ModbusLink(tls=PLAIN_TEXT, port=listening["modbus_port"], timeout_ms=2000), Mailbox(), clock
+    )
     name = "modbus_fc23" if fc23 else "modbus_fc16_fc3"
     figures = await _latency(name, modbus, exchanges)
     if fc23:
         endpoint = f"opc.tcp://127.0.0.1:{listening['opcua_port']}/parcel-sorter/"
-        link = OpcUaLink(endpoint=endpoint, timeout_ms=2000)
+        link = OpcUaLink(security=NONE_AND_ANONYMOUS, endpoint=endpoint, timeout_ms=2000)
         figures |= await _latency("opcua", OpcUaBus(link, Mailbox(), clock), exchanges)
     return figures
 

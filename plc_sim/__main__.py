@@ -17,6 +17,7 @@ from plc_sim.feed import FeedParcel, read_feed
 from plc_sim.runner_faults import split_faults
 from plc_sim.scenario import ScenarioFile, line_path, load_scenario
 from plc_sim.served import ServedRig, ServeOptions
+from sorter.config.link_security import is_loopback
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
 from sorter.errors import SorterError
@@ -39,6 +40,10 @@ def main(
     feed: Annotated[Path | None, typer.Option(help="CSV of what comes to the line.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the truth ledger here.")] = None,
     fc23: Annotated[bool, typer.Option("--fc23/--no-fc23", help="Offer FC23 on Modbus.")] = True,
+    certs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of `sorter certs init`: encrypt, and let only its users in."),
+    ] = None,
     auto_start: Annotated[
         bool,
         typer.Option("--auto-start/--wait-for-controller", help="When parcels begin to come."),
@@ -57,6 +62,7 @@ def main(
         fc23=fc23,
         auto_start=auto_start,
         truth_path=truth,
+        certs=certs,
     )
     try:
         if modbus_port is None and opcua_port is None:
@@ -64,10 +70,35 @@ def main(
         scenario, line_file = _load(config, rate)
         if leave_to_runner:
             scenario, _ = split_faults(scenario)
+        _check_openness(line_file, options)
         _run(_serve(scenario, line_file, _load_feed(feed, parcels), seed, options))
     except (SorterError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(2) from error
+
+
+def _check_openness(line_file: LineFile, options: ServeOptions) -> None:
+    """Refuse to serve plain text unless the line file says so for each protocol served."""
+    if options.certs is not None:
+        return
+    io = line_file.io
+    links = (
+        (options.modbus_port, io.modbus.tls, "plain_text", "io.modbus.tls"),
+        (options.opcua_port, io.opcua.security, "none_and_anonymous", "io.opcua.security"),
+    )
+    for port, link, open_mode, key in links:
+        if port is None:
+            continue
+        if link.mode != open_mode:
+            raise OptionsError(
+                f"the line file wants an encrypted link: give --certs DIR (`sorter certs init` "
+                f"makes one), or write {{mode: {open_mode}}} at {key}"
+            )
+        if not is_loopback(options.host) and not link.accept_plain_text_off_loopback:
+            raise OptionsError(
+                f"--host {options.host} would serve plain text to other machines: give --certs "
+                f"DIR, or set {key}.accept_plain_text_off_loopback"
+            )
 
 
 def _load(config: Path, rate: float | None) -> tuple[ScenarioFile, LineFile]:

@@ -18,6 +18,7 @@ from pymodbus.simulator import SimData, SimDevice
 from pymodbus.simulator.simcore import SimCore
 
 from plc_sim.image import MailboxImage
+from sorter.config.link_security import Certificates
 from sorter.config.models import ModbusLink
 from sorter.model.frames import Words
 
@@ -139,6 +140,8 @@ class ModbusMailboxServer:
         Offer FC23 (read/write multiple registers).
     on_command : callable, optional
         Called after each write into the command block.
+    certificates : Certificates or None
+        Of the PLC, for Modbus/TCP Security; None serves plain Modbus/TCP.
     """
 
     def __init__(
@@ -150,7 +153,9 @@ class ModbusMailboxServer:
         *,
         fc23: bool = True,
         on_command: Callable[[], None] = _nothing,
+        certificates: Certificates | None = None,
     ) -> None:
+        self._certificates = certificates
         self._registers = MailboxRegisters(image, link, fc23=fc23, on_command=on_command)
         self._address = (host, port)
         self._server: ModbusTcpServer | None = None
@@ -166,11 +171,19 @@ class ModbusMailboxServer:
         """Listen; raises :class:`OSError` when the address cannot be used."""
         # What a client does wrong is the client's to report; pymodbus prints a traceback for it.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-        server = ModbusTcpServer(_PLACEHOLDER, address=self._address)
+        server = self._new_server()
         server.context = self._registers
         if not await server.listen():
             raise OSError(f"cannot listen on {self._address[0]}:{self._address[1]} (Modbus/TCP)")
         self._server = server
+
+    def _new_server(self) -> ModbusTcpServer:
+        if self._certificates is None:
+            return ModbusTcpServer(_PLACEHOLDER, address=self._address)
+        # Loads cryptography, which plain Modbus need not wait for.
+        from plc_sim.modbus_tls import SecureModbusServer  # noqa: PLC0415
+
+        return SecureModbusServer(_PLACEHOLDER, self._address, self._certificates)
 
     async def stop(self) -> None:
         """Close the listener and all connections."""

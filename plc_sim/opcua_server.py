@@ -8,8 +8,8 @@ Four things asyncua does by default are closed here: it answers an unknown Repub
 good message (clients then loop), lets anyone named ``admin`` in as administrator, keeps dropped
 sessions for ten minutes, and takes arrays of any length.
 
-Anonymous access without encryption is meant for loopback. ``_open_access`` is the place where
-certificates and users go.
+Who gets in, and over what kind of channel, is in ``opcua_access``. Anonymous access without
+encryption is meant for loopback.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from asyncua.ua.uatypes import (
 )
 
 from plc_sim.image import MailboxImage
+from plc_sim.opcua_access import Anybody, GuardedServer, Observer, OpcUaAccess
 from sorter.config.models import OpcUaTags
 from sorter.model.frames import Words
 from sorter.model.mailbox import EVENT_PAGE_SLOTS, EVENT_WORDS, SCAN_WORDS
@@ -63,19 +64,6 @@ _VALUE: Final = AttributeIds.Value
 
 def _nothing() -> None:
     """Stand in for a callback that nobody asked for."""
-
-
-class _Operator(UserManager):
-    """Everybody who gets in may read, and write the command block; nobody is administrator."""
-
-    def get_user(
-        self,
-        iserver: InternalServer,  # noqa: ARG002
-        username: str | None = None,  # noqa: ARG002
-        password: str | None = None,  # noqa: ARG002
-        certificate: Any = None,  # noqa: ARG002
-    ) -> User | None:
-        return User(role=UserRole.User)
 
 
 class _CommandWriter(AttributeService):
@@ -92,6 +80,8 @@ class _CommandWriter(AttributeService):
         params: WriteParameters,
         user: User = User(role=UserRole.Admin),  # noqa: B008
     ) -> list[StatusCode]:
+        if isinstance(user, Observer):
+            return [StatusCode(UInt32(StatusCodes.BadUserAccessDenied))] * len(params.NodesToWrite)
         if all(item.NodeId != self.command_node for item in params.NodesToWrite):
             return list(await super().write(params, user))
         results = []
@@ -141,10 +131,10 @@ class _Subscriptions(SubscriptionService):
 
 
 class _MailboxInternals(InternalServer):
-    """asyncua's service sets with the three replaced ones above."""
+    """asyncua's service sets with those replaced that are above."""
 
-    def __init__(self, command: Words) -> None:
-        super().__init__(user_manager=_Operator())
+    def __init__(self, command: Words, users: UserManager) -> None:
+        super().__init__(user_manager=users)
         self.writer = _CommandWriter(self.aspace, command)
         self.attribute_service = self.writer
         self.subscription_service = _Subscriptions(self.aspace, iserver=self)
@@ -167,6 +157,8 @@ class OpcUaMailboxServer:
         0 takes a free one, see :attr:`port`.
     on_command : callable, optional
         Called after each write of the command array.
+    access : OpcUaAccess or None
+        Certificate and users; None lets everybody in without encryption.
     """
 
     def __init__(
@@ -177,8 +169,10 @@ class OpcUaMailboxServer:
         port: int = 0,
         *,
         on_command: Callable[[], None] = _nothing,
+        access: OpcUaAccess | None = None,
     ) -> None:
         self._image = image
+        self._access = access
         self._tags = tags
         self._address = (host, port)
         self._on_command = on_command
@@ -201,14 +195,21 @@ class OpcUaMailboxServer:
         """Build the address space and listen; raises :class:`OSError` if that is impossible."""
         # What a client does wrong is the client's to report.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
-        internals = _MailboxInternals(self._image.command)
-        server = Server(iserver=internals)
+        access = self._access
+        users = Anybody() if access is None else access.user_manager()
+        internals = _MailboxInternals(self._image.command, users)
+        server = GuardedServer(internals, access)
         server.disable_clock()  # it delays stopping by a second, and no client asks for the time
         await server.init()
         host, port = self._address
         server.set_endpoint(f"opc.tcp://{host}:{port}/parcel-sorter/")
         server.set_server_name("parcel-sorter simulated PLC")
-        _open_access(server)
+        server.allow_remote_admin(False)
+        if access is None:
+            server.set_security_policy([SecurityPolicyType.NoSecurity])
+            server.set_identity_tokens([AnonymousIdentityToken])
+        else:
+            await access.apply(server)
         await self._add_variables(server, internals)
         internals.writer.on_command = self._on_command
         await server.start()
@@ -279,13 +280,6 @@ def node_id(tag: str, namespace_index: int) -> NodeId:
     if tag.startswith(("ns=", "i=", "s=", "g=", "b=")):
         return NodeId.from_string(tag)
     return NodeId(String(tag), Int16(namespace_index))
-
-
-def _open_access(server: Server) -> None:
-    """Let anonymous clients in without encryption."""
-    server.set_security_policy([SecurityPolicyType.NoSecurity])
-    server.set_identity_tokens([AnonymousIdentityToken])
-    server.allow_remote_admin(False)
 
 
 def _array(words: Words) -> DataValue:

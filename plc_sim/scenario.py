@@ -14,8 +14,8 @@ from sorter.config.models import (
     LineFile,
     Name,
     PositiveMillimetres,
-    Section,
 )
+from sorter.config.section import Section
 from sorter.config.wording import closest
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -34,6 +34,7 @@ from sorter.model.mailbox import (
     STATUS_HEARTBEAT,
     STATUS_LINE_STATE,
 )
+from sorter.security.layout import member_of
 
 if TYPE_CHECKING:
     from plc_sim.opcua_server import OpcUaMailboxServer
@@ -62,6 +63,9 @@ class ServeOptions:
         Let parcels come at once; otherwise when a controller is connected.
     truth_path : Path or None
         Where the truth ledger is written at the end.
+    certs : Path or None
+        Folder that ``sorter certs init`` made: encrypted links and log-in. None serves plain text
+        to anybody.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +75,7 @@ class ServeOptions:
     fc23: bool = True
     auto_start: bool = False
     truth_path: Path | None = None
+    certs: Path | None = None
 
 
 class ServedRig:
@@ -126,9 +131,11 @@ class ServedRig:
                 options.modbus_port,
                 fc23=options.fc23,
                 on_command=on_command,
+                certificates=None if options.certs is None else member_of(options.certs, "plc"),
             )
         if options.opcua_port is not None:
             # asyncua takes most of a second to load; who speaks Modbus need not wait for it.
+            from plc_sim.opcua_access import OpcUaAccess  # noqa: PLC0415
             from plc_sim.opcua_server import OpcUaMailboxServer  # noqa: PLC0415
 
             self._opcua = OpcUaMailboxServer(
@@ -137,6 +144,7 @@ class ServedRig:
                 options.host,
                 options.opcua_port,
                 on_command=on_command,
+                access=None if options.certs is None else OpcUaAccess.load(options.certs),
             )
 
     def stop(self) -> None:

@@ -9,27 +9,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import uvloop
 
 from sorter.app.assembly import Controller, assemble, run_info, summary_of
+from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.config.load import LoadedLine
-from sorter.config.models import Io
-from sorter.errors import ConfigError
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
-from sorter.ports import Clock, FieldBus
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.service_manager import ServiceManager
-
-Protocol = Literal["modbus", "opcua"]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -40,15 +36,12 @@ class LiveOptions:
 
     Attributes
     ----------
-    protocol : str or None
-    peer : str or None
-        ``HOST:PORT`` for Modbus, an endpoint URL for OPC UA.
+    link : LinkOptions
     registry, journal : Path or None
     metrics_port : int or None
     """
 
-    protocol: Protocol | None = None
-    peer: str | None = None
+    link: LinkOptions = field(default_factory=LinkOptions)
     registry: Path | None = None
     journal: Path | None = None
     metrics_port: int | None = None
@@ -87,8 +80,9 @@ async def _run_live(
     started_s = time.perf_counter()
     clock = MonotonicClock()
     manager = ServiceManager.from_environment(os.environ, clock)
-    protocol = options.protocol or loaded.line_file.io.protocol
-    bus = _field_bus(protocol, options.peer, loaded.line_file.io, clock)
+    io = link_of(loaded, options.link)
+    protocol = io.protocol
+    bus = field_bus(io, clock)
     service = loaded.line_file.service
     with Registry.create(options.registry or loaded.registry_path) as registry:
         journal = ThreadedJournal(
@@ -160,21 +154,3 @@ def _ignore_stop_signals() -> None:
     """
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _field_bus(protocol: Protocol, peer: str | None, io: Io, clock: Clock) -> FieldBus:
-    """Return the bus; each protocol library takes half a second to import, so only that one is."""
-    if protocol == "opcua":
-        from sorter.io.opcua import OpcUaBus  # noqa: PLC0415
-
-        opcua = io.opcua if peer is None else io.opcua.model_copy(update={"endpoint": peer})
-        return OpcUaBus(opcua, io.mailbox, clock)
-    modbus = io.modbus
-    if peer is not None:
-        host, _, port = peer.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ConfigError(f"peer '{peer}' is not HOST:PORT, e.g. 192.168.0.10:502")
-        modbus = modbus.model_copy(update={"host": host, "port": int(port)})
-    from sorter.io.modbus import ModbusBus  # noqa: PLC0415
-
-    return ModbusBus(modbus, io.mailbox, clock)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sorter.config.check import check_files
 from sorter.errors import Problem
+from sorter.security.wall_clock import utc_now
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def check(
     Each with file, line, key, what is wrong and what would be right. Exit code 0: clean,
     2: problems.
     """
-    problems = check_files(files)
+    problems = check_files(files, utc_now())
     console = Console()
     if as_json:
         listing = [asdict(problem) for problem in problems]

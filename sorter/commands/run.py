@@ -25,6 +25,9 @@ def run(
     peer: Annotated[
         str | None, typer.Option(help="HOST:PORT (modbus) or endpoint URL (opcua) of the PLC.")
     ] = None,
+    certs: Annotated[
+        Path | None, typer.Option(help="Folder of `sorter certs init`: encrypt with its files.")
+    ] = None,
     registry: Annotated[Path | None, typer.Option(help="Return registry.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Journal file.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the run's summary here.")] = None,
@@ -41,11 +44,11 @@ def run(
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
     loaded = load_line(config)
     # Imported late: it compiles or loads every kernel, and a wrong line file should say so at once.
+    from sorter.app.field_bus import LinkOptions  # noqa: PLC0415
     from sorter.app.live import LiveOptions, run_live  # noqa: PLC0415
 
     options = LiveOptions(
-        protocol=protocol,  # type: ignore[arg-type]
-        peer=peer,
+        link=LinkOptions(protocol, peer, certs),  # type: ignore[arg-type]
         registry=registry,
         journal=journal,
         metrics_port=metrics_port,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 from sorter.config.checks_chutes import CHUTE_CHECKS
 from sorter.config.checks_io import IO_CHECKS, LINE_IO_CHECKS
 from sorter.config.checks_line import LINE_CHECKS
+from sorter.config.checks_machine import files_of_the_link
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
 from sorter.config.documents import Document, KeyPath, parse, read_text
@@ -49,9 +51,16 @@ class CheckedLine:
     policy: CheckedFile[ReturnsPolicyFile]
 
 
-def check_files(paths: Iterable[Path | str]) -> list[Problem]:
-    """Return every problem of the files and of those they refer to; empty when all is well."""
-    run = CheckRun()
+def check_files(paths: Iterable[Path | str], now: datetime | None = None) -> list[Problem]:
+    """Return every problem of the files and of those they refer to; empty when all is well.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    now : datetime, optional
+        When given, certificates, keys and passwords are checked too, as of this time.
+    """
+    run = CheckRun(now)
     for path in paths:
         run.check(Path(path))
     return run.sorted_problems()
@@ -66,10 +75,13 @@ class CheckRun:
 
     Attributes
     ----------
+    now : datetime or None
+        When given, what only the line's own machine has is checked too.
     problems : dict of Problem
         Used as an ordered set.
     """
 
+    now: datetime | None = None
     problems: dict[Problem, None] = field(default_factory=dict)
     _documents: dict[str, Document | None] = field(default_factory=dict)
     _order: dict[str, int] = field(default_factory=dict)
@@ -152,6 +164,9 @@ class CheckRun:
             line, io = _section(document, "line", Line), _section(document, "io", Io)
         if io is not None:
             self._note(check(io, document) for check in IO_CHECKS)
+            if self.now is not None:
+                base = Path(document.name).parent
+                self._note([files_of_the_link(io, document, base, self.now)])
         if line is None:
             return None
         file = LineFile(line=line) if io is None else LineFile(line=line, io=io)

@@ -12,6 +12,7 @@ from typing import Final
 
 from sorter.config.checks_line import LineCheck
 from sorter.config.documents import Document, KeyPath
+from sorter.config.link_security import is_loopback
 from sorter.config.models import Io, LineFile
 from sorter.errors import Problem
 from sorter.model.mailbox import COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS, STATUS_WORDS
@@ -110,7 +111,50 @@ def endpoint_is_opc_tcp(io: Io, document: Document) -> list[Problem]:
     ]
 
 
+def plain_text_stays_on_this_machine(io: Io, document: Document) -> list[Problem]:
+    """Check that a link without encryption goes no further than loopback, unless so written."""
+    key: str
+    mode: str
+    if io.protocol == "modbus":
+        key, mode, peer = "tls", io.modbus.tls.mode, io.modbus.host
+        accepted = io.modbus.tls.accept_plain_text_off_loopback
+    else:
+        key, mode, peer = "security", io.opcua.security.mode, endpoint_host(io.opcua.endpoint)
+        accepted = io.opcua.security.accept_plain_text_off_loopback
+    if mode not in ("plain_text", "none_and_anonymous") or accepted or is_loopback(peer):
+        return []
+    return [
+        document.problem(
+            ("io", io.protocol, key, "mode"),
+            f"{mode} to {peer}: whoever is on the way can read and command the line",
+            "take mode out to encrypt (`sorter certs init` makes the certificates), or set "
+            "accept_plain_text_off_loopback: true beside it",
+        )
+    ]
+
+
+def endpoint_names_no_user(io: Io, document: Document) -> list[Problem]:
+    """Check that no password stands in the endpoint's address."""
+    if "@" not in io.opcua.endpoint:
+        return []
+    return [
+        document.problem(
+            ("io", "opcua", "endpoint"),
+            "the address holds a user or password",
+            "take it out; io.opcua.security has user_name and password_file",
+        )
+    ]
+
+
+def endpoint_host(endpoint: str) -> str:
+    """Return the host of an ``opc.tcp://`` address."""
+    authority = endpoint.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    return authority.partition("]")[0] + "]" if "]" in authority else authority.partition(":")[0]
+
+
 IO_CHECKS: tuple[IoCheck, ...] = (
+    plain_text_stays_on_this_machine,
+    endpoint_names_no_user,
     mailbox_blocks_are_apart,
     tag_names_have_their_index,
     endpoint_is_opc_tcp,

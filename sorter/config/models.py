@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from sorter.config.link_security import Certificates, ModbusTls, OpcUaSecurity
+from sorter.config.section import Section as Section  # noqa: PLC0414 - for other kinds
 from sorter.model import mailbox
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
@@ -27,12 +29,6 @@ DispositionName = Literal[
     "QUARANTINE",
     "INSPECT",
 ]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values cannot be changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 # --- line.yaml: geometry ------------------------------------------------------------------------
@@ -134,10 +130,14 @@ class Line(Section):
 
 # --- line.yaml: how to talk to the PLC -----------------------------------------------------------
 class ModbusLink(Section):
-    """Modbus/TCP peer and where the blocks lie in its holding registers."""
+    """Modbus/TCP peer and where the blocks lie in its holding registers.
+
+    Port 802 is that of Modbus/TCP Security; plain Modbus/TCP has 502.
+    """
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 5020
+    port: Annotated[int, Field(ge=1, le=65535)] = 802
+    tls: ModbusTls = ModbusTls()
     device_id: Annotated[int, Field(ge=0, le=255)] = 1
     timeout_ms: Annotated[float, Field(ge=10, le=60_000)] = 250
     poll_ms: Annotated[float, Field(ge=1, le=1000)] = 5
@@ -161,6 +161,7 @@ class OpcUaLink(Section):
     """OPC UA peer and its tag map."""
 
     endpoint: str = "opc.tcp://127.0.0.1:4840/parcel-sorter/"
+    security: OpcUaSecurity = OpcUaSecurity()
     timeout_ms: Annotated[float, Field(ge=10, le=60_000)] = 500
     publishing_interval_ms: Annotated[float, Field(ge=0, le=10_000)] = 5
     poll_ms: Annotated[float, Field(ge=1, le=1000)] = 50
@@ -181,6 +182,7 @@ class Io(Section):
 
     protocol: Literal["modbus", "opcua"] = "modbus"
     mailbox: Mailbox = Mailbox()
+    certificates: Certificates = Certificates()
     modbus: ModbusLink = ModbusLink()
     opcua: OpcUaLink = OpcUaLink()
 
@@ -198,6 +200,10 @@ class Service(Section):
     sort_plan: str = "sort_plan.yaml"
     returns_policy: str = "returns_policy.yaml"
     registry: str = "../var/returns.sqlite"
+    registry_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """Return records are erased so many days after their import."""
+    reference_key: str = "../var/certs/controller/reference_key"
+    """Secret file with the key under which customer references are hashed."""
     journal: str = "../var/journal.sqlite"
     metrics: Metrics = Metrics()
 
@@ -244,7 +250,7 @@ class SortPlanFile(Section):
     name: Name
     choose: Literal["first_fit", "balance"] = "balance"
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1024)
-    overflow: dict[Name, Name] = {}
+    overflow: dict[Name, Name] = Field(default={})
     exceptions: ExceptionOutlets
 
 

@@ -19,8 +19,9 @@ from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
+from sorter.config.link_security import Certificates
 from sorter.config.models import Mailbox, ModbusLink
-from sorter.errors import LinkError, LinkLost, LinkTimeout
+from sorter.errors import ConfigError, LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io import modbus_errors, translate
 from sorter.io.modbus_blocks import (
     ExchangeRequest,
@@ -55,14 +56,24 @@ class ModbusBus:
         Ring sizes.
     clock : Clock
         Times of :meth:`wait` are on it.
+    certificates : Certificates
+        Places of the files; not used when the link is plain_text.
     """
 
-    def __init__(self, link: ModbusLink, mailbox: Mailbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        link: ModbusLink,
+        mailbox: Mailbox,
+        clock: Clock,
+        certificates: Certificates = Certificates(),  # noqa: B008 - frozen
+    ) -> None:
         self._link = link
+        self._certificates = certificates
         self._mailbox = mailbox
         self._clock = clock
         self._poll_ns = max(1, round(link.poll_ms * _NS_PER_MS))
-        self._name = f"modbus tcp {link.host}:{link.port}"
+        scheme = "modbus tls" if link.tls.mode == "mutual" else "modbus tcp"
+        self._name = f"{scheme} {link.host}:{link.port}"
         self._client: AsyncModbusTcpClient | None = None
         self._in_flight = False
         self._fc23 = False
@@ -83,16 +94,7 @@ class ModbusBus:
         await self.close()
         translate.quiet("pymodbus.logging")
         link = self._link
-        client = AsyncModbusTcpClient(
-            link.host,
-            port=link.port,
-            timeout=link.timeout_ms / 1000,
-            retries=0,
-            # The supervisor reconnects; a library task doing so behind its back could not be told
-            # from a PLC restart.
-            reconnect_delay=0,
-            trace_connect=self._on_connection,
-        )
+        client = self._new_client()
         client.set_max_no_responses(0)
         client.register(WordsResponse)
         client.register(ExchangeResponse)
@@ -104,7 +106,7 @@ class ModbusBus:
             raise modbus_errors.from_exception(self._name, error, connected=False) from error
         if not connected:
             await self.close()
-            raise LinkLost(self._name, "cannot connect: nothing answers there")
+            raise LinkLost(self._name, f"cannot connect: {_why(client)}")
         try:
             status = await self._read("status block", link.status_address, STATUS_WORDS)
             where = f"holding register {link.status_address}"
@@ -156,6 +158,30 @@ class ModbusBus:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    def _new_client(self) -> AsyncModbusTcpClient:
+        link = self._link
+        timeout_s = link.timeout_ms / 1000
+        if link.tls.mode == "mutual":
+            # Loads cryptography, which a plain link need not wait for.
+            from sorter.io.modbus_tls import SecureModbusClient  # noqa: PLC0415
+
+            try:
+                return SecureModbusClient(
+                    link.host, link.port, self._certificates, timeout_s, self._on_connection
+                )
+            except ConfigError as error:
+                raise LinkRejected(self._name, str(error)) from error
+        return AsyncModbusTcpClient(
+            link.host,
+            port=link.port,
+            timeout=timeout_s,
+            retries=0,
+            # The supervisor reconnects; a library task doing so behind its back could not be told
+            # from a PLC restart.
+            reconnect_delay=0,
+            trace_connect=self._on_connection,
+        )
 
     def _on_connection(self, connected: bool) -> None:
         """Fail the call in flight when the connection goes; pymodbus would let it time out."""
@@ -219,6 +245,12 @@ class ModbusBus:
         finally:
             self._in_flight = False
         return response
+
+
+def _why(client: AsyncModbusTcpClient) -> str:
+    """Return why a connect failed, as far as the client knows."""
+    failure: str = getattr(client, "failure", "")
+    return failure or "nothing answers there"
 
 
 def _check_slots(ring: str, first_slot: int, slot_count: int, slots: int) -> None:

@@ -31,9 +31,11 @@ from asyncua.ua.uaprotocol_auto import (
 )
 from asyncua.ua.uatypes import DataValue, Int16, NodeId, String, Variant, VariantType
 
+from sorter.config.link_security import Certificates
 from sorter.config.models import Mailbox, OpcUaLink
-from sorter.errors import LinkLost, LinkRejected, LinkTimeout
+from sorter.errors import ConfigError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io import opcua_errors, translate
+from sorter.io.opcua_security import secure
 from sorter.model.frames import Words
 from sorter.model.mailbox import (
     COMMAND_HEARTBEAT,
@@ -66,6 +68,8 @@ class OpcUaBus:
         Ring sizes.
     clock : Clock
         Times of :meth:`wait` are on it.
+    certificates : Certificates
+        Places of the files; not used when the link is none_and_anonymous.
 
     Attributes
     ----------
@@ -73,8 +77,15 @@ class OpcUaBus:
         Publishing interval that the server granted at the last connect.
     """
 
-    def __init__(self, link: OpcUaLink, mailbox: Mailbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        link: OpcUaLink,
+        mailbox: Mailbox,
+        clock: Clock,
+        certificates: Certificates = Certificates(),  # noqa: B008 - frozen
+    ) -> None:
         self._link = link
+        self._certificates = certificates
         self._mailbox = mailbox
         self._clock = clock
         self._name = f"opc ua {link.endpoint}"
@@ -107,6 +118,8 @@ class OpcUaBus:
         client.session_timeout = _SESSION_MS
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUTS * self._timeout_s):
+                if self._link.security.mode == "sign_and_encrypt":
+                    await secure(client, self._link.security, self._certificates)
                 await client.connect()
                 self._client = client
                 await self._find_nodes(client)
@@ -117,6 +130,9 @@ class OpcUaBus:
         except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
             raise opcua_errors.from_exception(self._name, error) from error
+        except ConfigError as error:
+            await self._give_up(client)
+            raise LinkRejected(self._name, str(error)) from error
         except BaseException:
             await self._give_up(client)
             raise

@@ -7,11 +7,12 @@ from typing import Final
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from asyncua.ua.uatypes import StatusCode
+from cryptography.exceptions import InvalidSignature
 
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io import translate
 
-LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, UaError)
+LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, UaError, InvalidSignature)
 """All that a call into asyncua can raise because of the peer or the network."""
 
 _UA_GONE: Final = frozenset(
@@ -36,7 +37,23 @@ _UA_HELP: Final[dict[int, str]] = {
     StatusCodes.BadNodeIdUnknown: "no such node: compare io.opcua.tags with the PLC",
     StatusCodes.BadNodeIdInvalid: "no such node: compare io.opcua.tags with the PLC",
     StatusCodes.BadTypeMismatch: "the tag is not a UInt16 array of the mailbox's length",
-    StatusCodes.BadUserAccessDenied: "this user may not read or write the mailbox",
+    StatusCodes.BadUserAccessDenied: (
+        "user and password are not known there, or this user may not write the mailbox"
+    ),
+    StatusCodes.BadIdentityTokenRejected: (
+        "the server does not take this kind of log-in: compare io.opcua.security.identity"
+    ),
+    StatusCodes.BadSecurityChecksFailed: (
+        "the server refuses this channel: it wants encryption and a certificate that it trusts"
+    ),
+    StatusCodes.BadCertificateUntrusted: (
+        "neither the certificate nor its authority is trusted: put it into io.certificates.trusted "
+        "here, or the controller's into the trust list there"
+    ),
+    StatusCodes.BadCertificateTimeInvalid: "the certificate has expired or is not valid yet",
+    StatusCodes.BadCertificateUriInvalid: (
+        "the certificate is for another application URI: compare io.opcua.security.application_uri"
+    ),
     StatusCodes.BadNotWritable: "the tag cannot be written",
 }
 
@@ -45,7 +62,7 @@ def from_exception(link: str, error: BaseException) -> LinkError:
     """Return the link error that one of :data:`LIBRARY_ERRORS` means."""
     if isinstance(error, UaStatusCodeError):
         return from_status(link, StatusCode(error.code))
-    if isinstance(error, UaError):
+    if isinstance(error, UaError | InvalidSignature):
         return LinkRejected(link, f"the peer sent something unexpected ({translate.text(error)})")
     return translate.from_transport(link, error)
 

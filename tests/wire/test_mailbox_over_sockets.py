@@ -16,6 +16,7 @@ from plc_sim.image import MailboxImage
 from plc_sim.modbus_server import ModbusMailboxServer
 from plc_sim.opcua_server import OpcUaMailboxServer
 from plc_sim.plc import Plc
+from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile, Mailbox, ModbusLink, OpcUaLink, OpcUaTags
 from sorter.io.modbus import ModbusBus
@@ -43,11 +44,17 @@ async def bus_to(image: MailboxImage, mailbox: Mailbox, protocol: str) -> AsyncI
     if protocol == "modbus":
         server = ModbusMailboxServer(image, ModbusLink())
         await server.start()
-        bus = ModbusBus(ModbusLink(port=server.port, timeout_ms=5000), mailbox, clock)
+        bus = ModbusBus(
+            ModbusLink(tls=PLAIN_TEXT, port=server.port, timeout_ms=5000), mailbox, clock
+        )
     else:
         server = OpcUaMailboxServer(image, OpcUaTags())
         await server.start()
-        bus = OpcUaBus(OpcUaLink(endpoint=server.endpoint, timeout_ms=5000), mailbox, clock)
+        bus = OpcUaBus(
+            OpcUaLink(security=NONE_AND_ANONYMOUS, endpoint=server.endpoint, timeout_ms=5000),
+            mailbox,
+            clock,
+        )
     await bus.connect()
     yield bus
     await bus.close()

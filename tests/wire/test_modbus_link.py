@@ -10,6 +10,7 @@ from wire_links import Cable, HandClock, command_block, peer_that_says, small_im
 
 from plc_sim.image import MailboxImage
 from plc_sim.modbus_server import ModbusMailboxServer
+from sorter.config.link_security import PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io.modbus import ModbusBus
@@ -35,7 +36,9 @@ async def server(image: MailboxImage) -> AsyncIterator[ModbusMailboxServer]:
 
 
 def bus_to(port: int, timeout_ms: float = PATIENT_MS, **link: int) -> ModbusBus:
-    return ModbusBus(ModbusLink(port=port, timeout_ms=timeout_ms, **link), MAILBOX, HandClock())
+    return ModbusBus(
+        ModbusLink(tls=PLAIN_TEXT, port=port, timeout_ms=timeout_ms, **link), MAILBOX, HandClock()
+    )
 
 
 @pytest.fixture
@@ -248,7 +251,7 @@ async def test_plc_that_ignores_fc23_is_not_asked_twice(server: ModbusMailboxSer
 
 async def test_wait_is_bounded_by_the_caller_and_by_the_poll_grid() -> None:
     clock = HandClock()
-    slow = ModbusBus(ModbusLink(poll_ms=1000), MAILBOX, clock)
+    slow = ModbusBus(ModbusLink(tls=PLAIN_TEXT, poll_ms=1000), MAILBOX, clock)
     clock.ns = 3_000_000_000
     async with asyncio.timeout(0.5):
         await slow.wait(until_ns=clock.ns + 1_000_000)

@@ -13,6 +13,7 @@ from wire_links import Cable, HandClock, command_block, peer_that_says, small_im
 
 from plc_sim.image import MailboxImage
 from plc_sim.opcua_server import OpcUaMailboxServer
+from sorter.config.link_security import NONE_AND_ANONYMOUS
 from sorter.config.models import Mailbox, OpcUaLink, OpcUaTags
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io.opcua import OpcUaBus
@@ -58,7 +59,14 @@ def bus_to(
     port: int, clock: HandClock | None = None, timeout_ms: float = PATIENT_MS, **link: object
 ) -> OpcUaBus:
     endpoint = f"opc.tcp://127.0.0.1:{port}/parcel-sorter/"
-    settings = OpcUaLink.model_validate({"endpoint": endpoint, "timeout_ms": timeout_ms, **link})
+    settings = OpcUaLink.model_validate(
+        {
+            "endpoint": endpoint,
+            "security": NONE_AND_ANONYMOUS,
+            "timeout_ms": timeout_ms,
+            **link,
+        }
+    )
     return OpcUaBus(settings, MAILBOX, clock or HandClock())
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from plc_sim.__main__ import main
 from plc_sim.feed import FeedParcel, write_feed
 from plc_sim.served import new_boot_id
+from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
@@ -126,9 +127,13 @@ async def test_parcels_come_when_a_controller_does_and_the_truth_is_written(
     ports = ("--modbus-port", 0, "--opcua-port", 0)
     async with simulator("--config", scenario, *ports, *options) as served:
         listening = await served.event("listening")
-        modbus = ModbusBus(ModbusLink(port=listening["modbus_port"]), Mailbox(), CLOCK)
+        modbus = ModbusBus(
+            ModbusLink(tls=PLAIN_TEXT, port=listening["modbus_port"]), Mailbox(), CLOCK
+        )
         endpoint = f"opc.tcp://127.0.0.1:{listening['opcua_port']}/parcel-sorter/"
-        opcua = OpcUaBus(OpcUaLink(endpoint=endpoint), Mailbox(), CLOCK)
+        opcua = OpcUaBus(
+            OpcUaLink(security=NONE_AND_ANONYMOUS, endpoint=endpoint), Mailbox(), CLOCK
+        )
         await served.event("progress")
         assert served.events[-1]["released"] == 0
         first = await connected_as(served, modbus, epoch=7)
@@ -154,7 +159,7 @@ async def test_auto_start_needs_nobody_and_an_interrupt_ends_it(scenario: Path, 
     async with simulator("--config", scenario, *options) as served:
         listening = await served.event("listening")
         assert "opcua_port" not in listening
-        bus = ModbusBus(ModbusLink(port=listening["modbus_port"]), Mailbox(), CLOCK)
+        bus = ModbusBus(ModbusLink(tls=PLAIN_TEXT, port=listening["modbus_port"]), Mailbox(), CLOCK)
         await bus.connect()
         assert not bus.uses_fc23
         await bus.close()

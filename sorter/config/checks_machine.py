@@ -1,0 +1,111 @@
+"""Checks of files that only the line's own machine has: certificates, keys, passwords.
+
+``sorter check`` runs them and ``sorter run`` before it connects; a simulation or a replay of the
+same configuration elsewhere needs none of these files.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from sorter.config.documents import Document, KeyPath
+from sorter.config.models import Io
+from sorter.errors import ConfigError, Problem
+
+MAKE: str = "`sorter certs init` makes one, or correct the path"
+
+
+def files_of_the_link(io: Io, document: Document, base: Path, now: datetime) -> list[Problem]:
+    """Check the files of the link in use.
+
+    Parameters
+    ----------
+    io : Io
+    document : Document
+    base : Path
+        Folder of the line file.
+    now : datetime
+        For the validity of certificates.
+    """
+    # Imported late, and cryptography only for a link that needs it.
+    from sorter.security.layout import login_keys, placed, uses_certificates  # noqa: PLC0415
+
+    if not uses_certificates(io):
+        return []
+    try:
+        io = placed(io, base)
+    except ConfigError as error:
+        return [document.problem(("io",), str(error), "or name a file")]
+    certificates = io.certificates
+    problems = _trusted_problems(document, certificates.trusted)
+    problems += _pair_problems(
+        document,
+        ("io", "certificates"),
+        (certificates.certificate, certificates.private_key),
+        ("certificate", "private_key"),
+        now,
+    )
+    security = io.opcua.security
+    needed = login_keys(security) if io.protocol == "opcua" else ()
+    if needed == ("password_file",):
+        problems += _password_problems(document, security.password_file)
+    elif needed:
+        pair = (security.user_certificate, security.user_private_key)
+        problems += _pair_problems(document, ("io", "opcua", "security"), pair, needed, now)
+    return problems
+
+
+def _pair_problems(
+    document: Document,
+    section: KeyPath,
+    paths: tuple[str, str],
+    keys: tuple[str, ...],
+    now: datetime,
+) -> list[Problem]:
+    from sorter.security.certificates import (  # noqa: PLC0415
+        facts_of,
+        load_certificate,
+        load_private_key,
+    )
+
+    try:
+        certificate = load_certificate(Path(paths[0]))
+    except ConfigError as error:
+        return [document.problem((*section, keys[0]), str(error), MAKE)]
+    problems = []
+    facts = facts_of(certificate)
+    if not facts.not_before <= now <= facts.not_after:
+        problems.append(
+            document.problem(
+                (*section, keys[0]),
+                f"{paths[0]}: valid from {facts.not_before:%Y-%m-%d} to {facts.not_after:%Y-%m-%d}",
+                "make a new one: `sorter certs init --force`, or ask whoever signed it",
+            )
+        )
+    try:
+        load_private_key(certificate, Path(paths[1]))
+    except ConfigError as error:
+        problems.append(document.problem((*section, keys[1]), str(error), MAKE))
+    return problems
+
+
+def _trusted_problems(document: Document, folder: str) -> list[Problem]:
+    from sorter.security.certificates import load_trusted  # noqa: PLC0415
+
+    try:
+        load_trusted(Path(folder))
+    except ConfigError as error:
+        return [document.problem(("io", "certificates", "trusted"), str(error), MAKE)]
+    return []
+
+
+def _password_problems(document: Document, path: str) -> list[Problem]:
+    from sorter.security.secret_files import read_password  # noqa: PLC0415
+
+    try:
+        read_password(Path(path), None)
+    except ConfigError as error:
+        key = ("io", "opcua", "security", "password_file")
+        return [document.problem(key, str(error), MAKE)]
+    return []
