@@ -24,6 +24,8 @@ from sorter.host.resolver import RegistryHost
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import ThreadedJournal
+from sorter.runtime.log_file import BYTES_PER_MB, RotatingLog
+from sorter.runtime.logs import configure_logs
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.service_manager import ServiceManager
 
@@ -79,6 +81,7 @@ async def _run_live(
 ) -> dict[str, Any]:
     started_s = time.perf_counter()
     clock = MonotonicClock()
+    _set_up_logs(loaded, clock)
     manager = ServiceManager.from_environment(os.environ, clock)
     io = link_of(loaded, options.link)
     protocol = io.protocol
@@ -123,6 +126,23 @@ async def _run_live(
             manager.close()
             server.close()
     return summary_of(controller, journal, loaded, protocol, time.perf_counter() - started_s)
+
+
+def _set_up_logs(loaded: LoadedLine, clock: Clock) -> None:
+    """Log as the line file says; until now lines went to standard error only."""
+    logs = loaded.line_file.service.logs
+    try:
+        log_file = (
+            RotatingLog(loaded.log_path, int(logs.max_mb * BYTES_PER_MB), logs.files)
+            if loaded.log_path is not None
+            else None
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{loaded.log_path}: the log file cannot be written ({error.strerror}); correct "
+            "service.logs.file in the line file"
+        ) from error
+    configure_logs(clock, logs.level, log_file=log_file)
 
 
 def _status(controller: Controller) -> str:

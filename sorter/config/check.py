@@ -18,6 +18,7 @@ from sorter.config.checks_line import LINE_CHECKS
 from sorter.config.checks_machine import files_of_the_link
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
+from sorter.config.checks_service import SERVICE_CHECKS
 from sorter.config.documents import Document, KeyPath, parse, read_text
 from sorter.config.kinds import ComparedWithLine, kind_names, model_of
 from sorter.config.models import (
@@ -173,6 +174,8 @@ class CheckRun:
         self._note(check(file, document) for check in (*LINE_CHECKS, *CHUTE_CHECKS))
         if io is not None:
             self._note(check(file, document) for check in LINE_IO_CHECKS)
+        if whole is not None:
+            self._note(check(whole.model, document) for check in SERVICE_CHECKS)
         return file
 
     def _plan(self, path: Path) -> CheckedFile[SortPlanFile] | None:

@@ -38,6 +38,8 @@ class LoadedLine:
         Compiled.
     line_path, sort_plan_path, returns_policy_path, registry_path, journal_path : Path
         Relative paths of the line file are resolved against its folder.
+    log_path : Path or None
+        Likewise; None where no log file is named.
     files : mapping of str to str
         Texts of the three files by :data:`LINE`, :data:`SORT_PLAN`, :data:`RETURNS_POLICY`; all
         that :func:`load_line_from_texts` needs.
@@ -54,6 +56,7 @@ class LoadedLine:
     returns_policy_path: Path
     registry_path: Path
     journal_path: Path
+    log_path: Path | None
     files: Mapping[str, str]
 
 
@@ -156,5 +159,6 @@ def _loaded(
         returns_policy_path=beside(service.returns_policy),
         registry_path=beside(service.registry),
         journal_path=beside(service.journal),
+        log_path=beside(service.logs.file) if service.logs.file else None,
         files=dict(files),
     )

@@ -194,6 +194,29 @@ class Metrics(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
 
 
+class Retention(Section):
+    """How much of the past the journal keeps, and what it does when its disk is full.
+
+    What a restart or an open parcel needs is kept whatever these say.
+    """
+
+    max_age_days: Annotated[float, Field(gt=0, le=3650)] = 30
+    max_mb: Annotated[int, Field(ge=16, le=10_000_000)] = 4096
+    """Of the journal file; the oldest steps go when it is larger. A parcel takes about 5 kB."""
+    reserve_mb: Annotated[int, Field(ge=0, le=10_000)] = 32
+    """Space on the disk kept for the day it is full: it lets the journal go on in its own file."""
+
+
+class Logs(Section):
+    """Log lines go to standard error, which systemd keeps; and to a file if one is named."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: str = ""
+    max_mb: Annotated[float, Field(gt=0, le=10_000)] = 16
+    """Of one file; then a new one is begun."""
+    files: Annotated[int, Field(ge=1, le=1000)] = 4
+
+
 class Service(Section):
     """Files and endpoint of the control service; relative paths count from the line file."""
 
@@ -206,6 +229,8 @@ class Service(Section):
     """Secret file with the key under which customer references are hashed."""
     journal: str = "../var/journal.sqlite"
     metrics: Metrics = Metrics()
+    retention: Retention = Retention()
+    logs: Logs = Logs()
 
 
 class LineFile(Section):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 
 from sorter.ports import Clock
+from sorter.runtime.log_file import LogSinks, RotatingLog
 
 Level = Literal["debug", "info", "warning", "error"]
 _NUMBERS: Final = {
@@ -20,6 +21,7 @@ _NUMBERS: Final = {
 }
 NS_PER_S: Final = 1_000_000_000
 DEFAULT_INTERVAL_S: Final = 1.0
+LONGEST_INTERVAL_S: Final = 60.0
 KEPT_MESSAGES: Final = 1024
 
 
@@ -27,7 +29,9 @@ class RateLimiter:
     """structlog processor that lets the same message through once per interval.
 
     Messages are the same when level and event name are. The next one let through says in
-    ``suppressed`` how many were not.
+    ``suppressed`` how many were not. While a message keeps coming its interval doubles, up to a
+    minute, so that a link which flaps for a weekend does not fill the disk; when it did not come at
+    all for as long, it begins anew.
 
     Parameters
     ----------
@@ -37,8 +41,9 @@ class RateLimiter:
 
     def __init__(self, clock: Clock, interval_s: float = DEFAULT_INTERVAL_S) -> None:
         self._clock = clock
-        self._interval_ns = int(interval_s * NS_PER_S)
-        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+        self._first_ns = int(interval_s * NS_PER_S)
+        self._longest_ns = max(self._first_ns, int(LONGEST_INTERVAL_S * NS_PER_S))
+        self._seen: dict[tuple[str, str], tuple[int, int, int, int]] = {}
 
     def __call__(
         self, _logger: object, method: str, event: MutableMapping[str, Any]
@@ -46,14 +51,18 @@ class RateLimiter:
         """Pass the message on, or drop it."""
         key = (method, str(event.get("event", "")))
         now_ns = self._clock.now_ns()
-        last_ns, suppressed = self._seen.get(key, (None, 0))
-        if last_ns is not None and now_ns - last_ns < self._interval_ns:
-            self._seen[key] = (last_ns, suppressed + 1)
+        last_ns, met_ns, interval_ns, suppressed = self._seen.get(key, (None, 0, 0, 0))
+        if last_ns is None or now_ns - met_ns > self._longest_ns:
+            interval_ns = self._first_ns
+        elif now_ns - last_ns < interval_ns:
+            self._seen[key] = (last_ns, now_ns, interval_ns, suppressed + 1)
             raise structlog.DropEvent
+        else:
+            interval_ns = min(2 * interval_ns, self._longest_ns)
         if len(self._seen) >= KEPT_MESSAGES:
             # Event names are fixed texts, so this is a program that makes them up: forget all.
             self._seen.clear()
-        self._seen[key] = (now_ns, 0)
+        self._seen[key] = (now_ns, now_ns, interval_ns, 0)
         if suppressed:
             event["suppressed"] = suppressed
         return event
@@ -65,6 +74,7 @@ def configure_logs(
     stream: TextIO | None = None,
     *,
     interval_s: float = DEFAULT_INTERVAL_S,
+    log_file: RotatingLog | None = None,
 ) -> None:
     """Set structured logging up for this process; call once, before the first message.
 
@@ -77,8 +87,11 @@ def configure_logs(
         stderr unless given. Readable lines when it is a terminal, JSON lines otherwise.
     interval_s : float
         The same message is written once in this time.
+    log_file : RotatingLog, optional
+        Gets every line as well.
     """
     target = stream if stream is not None else sys.stderr
+    sinks = LogSinks(target) if log_file is None else LogSinks(target, log_file)
     renderer: structlog.typing.Processor
     if target.isatty():
         renderer = structlog.dev.ConsoleRenderer()
@@ -93,6 +106,7 @@ def configure_logs(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=target),
+        # It asks for a text file and uses no more of one than a sink has.
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", sinks)),
         cache_logger_on_first_use=False,
     )

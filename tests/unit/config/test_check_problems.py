@@ -12,11 +12,12 @@ from breakages.geometry import GEOMETRY
 from breakages.io import IO
 from breakages.plans import PLANS
 from breakages.policies import POLICIES
+from breakages.service import SERVICE
 
 from sorter.config.check import check_files
 from sorter.errors import Problem
 
-ALL = {**GEOMETRY, **CHUTES, **IO, **PLANS, **POLICIES, **FORM}
+ALL = {**GEOMETRY, **CHUTES, **IO, **PLANS, **POLICIES, **SERVICE, **FORM}
 
 
 def expected_line(text: str, at: str) -> int:

@@ -1,0 +1,56 @@
+"""Checks of the service's files that pydantic cannot see."""
+
+from __future__ import annotations
+
+from os.path import normpath
+from typing import Final
+
+from sorter.config.checks_line import LineCheck
+from sorter.config.documents import Document, KeyPath
+from sorter.config.models import LineFile
+from sorter.errors import Problem
+
+_WRITTEN: Final = ("registry", "journal")
+_READ: Final = ("sort_plan", "returns_policy")
+
+
+def written_files_are_no_others(file: LineFile, document: Document) -> list[Problem]:
+    """Check that no two of the files that are written are one, nor any one that is read."""
+    service = file.service
+    taken = {normpath(getattr(service, key)): f"service.{key}" for key in _READ}
+    named: list[tuple[KeyPath, str]] = [
+        (("service", key), getattr(service, key)) for key in _WRITTEN
+    ]
+    if service.logs.file:
+        named.append((("service", "logs", "file"), service.logs.file))
+    problems = []
+    for key_path, name in named:
+        path = normpath(name)
+        if path in taken:
+            problems.append(
+                document.problem(
+                    key_path,
+                    f"{name!r} is {taken[path]} already: one would overwrite the other",
+                    "name a file of its own",
+                )
+            )
+        taken.setdefault(path, ".".join(map(str, key_path)))
+    return problems
+
+
+def reserve_is_small(file: LineFile, document: Document) -> list[Problem]:
+    """Check that the space kept for a full disk is less than what the journal may take."""
+    retention = file.service.retention
+    if retention.reserve_mb < retention.max_mb:
+        return []
+    return [
+        document.problem(
+            ("service", "retention", "reserve_mb"),
+            f"the reserve of {retention.reserve_mb} MB is as large as the journal may get "
+            f"({retention.max_mb} MB)",
+            f"less than {retention.max_mb}, better {min(32, retention.max_mb // 4)}",
+        )
+    ]
+
+
+SERVICE_CHECKS: tuple[LineCheck, ...] = (written_files_are_no_others, reserve_is_small)
