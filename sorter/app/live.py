@@ -19,8 +19,10 @@ import uvloop
 from sorter.app.assembly import Controller, assemble, run_info, summary_of
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.config.load import LoadedLine
+from sorter.errors import ConfigError
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
+from sorter.ports import Clock
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import ThreadedJournal
