@@ -15,9 +15,11 @@ encryption is meant for loopback.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, cast
 
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
@@ -39,6 +41,7 @@ from asyncua.ua.uaprotocol_auto import (
 )
 from asyncua.ua.uatypes import (
     DataValue,
+    DateTime,
     Int16,
     NodeId,
     QualifiedName,
@@ -54,7 +57,7 @@ from plc_sim.image import MailboxImage
 from plc_sim.opcua_access import Anybody, GuardedServer, Observer, OpcUaAccess
 from sorter.config.models import OpcUaTags
 from sorter.model.frames import Words
-from sorter.model.mailbox import EVENT_PAGE_SLOTS, EVENT_WORDS, SCAN_WORDS
+from sorter.model.mailbox import EVENT_PAGE_SLOTS, EVENT_WORDS, SCAN_WORDS, STATUS_HEARTBEAT
 
 _MAX_SESSION_MS: Final = 15_000.0
 _STOP_DEADLINE_S: Final = 5.0
@@ -159,6 +162,8 @@ class OpcUaMailboxServer:
         Called after each write of the command array.
     access : OpcUaAccess or None
         Certificate and users; None lets everybody in without encryption.
+    utc_now : callable, optional
+        Wall time for the time stamps of the status array; without it there are none.
     """
 
     def __init__(
@@ -170,9 +175,13 @@ class OpcUaMailboxServer:
         *,
         on_command: Callable[[], None] = _nothing,
         access: OpcUaAccess | None = None,
+        utc_now: Callable[[], datetime] | None = None,
     ) -> None:
         self._image = image
         self._access = access
+        self._utc_now = utc_now
+        self._scanned_at: datetime | None = None
+        self._heartbeat = -1
         self._tags = tags
         self._address = (host, port)
         self._on_command = on_command
@@ -226,6 +235,13 @@ class OpcUaMailboxServer:
             for session in tuple(server.iserver._external_sessions.values()):
                 await session.close_session()
 
+    def scanned(self) -> None:
+        """Take the present time as the source time of the status array if the PLC has scanned."""
+        heartbeat = int(self._image.status[STATUS_HEARTBEAT])
+        if heartbeat != self._heartbeat and self._utc_now is not None:
+            self._heartbeat = heartbeat
+            self._scanned_at = self._utc_now()
+
     async def publish(self) -> None:
         """Tell the subscribers of the status array that it has changed."""
         if not self._status_callbacks:
@@ -248,12 +264,24 @@ class OpcUaMailboxServer:
         for tag, words in self._read_variables():
             nodeid = await add(tag, words)
             internals.set_attribute_value_callback(nodeid, _reader(words))
+        internals.set_attribute_value_callback(node_id(tags.status, index), self._read_status)
         command = await add(tags.command, image.command)
         await server.get_node(command).set_writable()
         internals.set_attribute_value_callback(command, _reader(image.command))
         internals.writer.command_node = command
         status = internals.aspace[node_id(tags.status, index)]
         self._status_callbacks = status.attributes[_VALUE].datachange_callbacks
+
+    def _read_status(self, _node: NodeId, _attribute: AttributeIds) -> DataValue:
+        """Return the status array with the time of the PLC scan that wrote it."""
+        value = _array(self._image.status)
+        if self._utc_now is not None:
+            value = dataclasses.replace(
+                value,
+                SourceTimestamp=cast("DateTime | None", self._scanned_at),
+                ServerTimestamp=cast("DateTime", self._utc_now()),
+            )
+        return value
 
     def _read_variables(self) -> list[tuple[str, Words]]:
         """Return tag and words of all variables that can only be read."""

@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,6 +146,7 @@ class ServedRig:
                 options.opcua_port,
                 on_command=on_command,
                 access=None if options.certs is None else OpcUaAccess.load(options.certs),
+                utc_now=_utc_now,
             )
 
     def stop(self) -> None:
@@ -224,6 +226,7 @@ class ServedRig:
 
     async def _after_scans(self) -> None:
         if self._opcua is not None:
+            self._opcua.scanned()
             news = _news_of(self.rig.image.status)
             if news != self._news:
                 self._news = news
@@ -264,6 +267,11 @@ class ServedRig:
             "scans": self._scans_done,
             "late_scans": self.late_scans,
         }
+
+
+def _utc_now() -> datetime:
+    """Return the time of day: a served rig lives in it, as a PLC does."""
+    return datetime.now(UTC)  # noqa: TID251
 
 
 def new_boot_id() -> int:

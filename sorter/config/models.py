@@ -166,6 +166,8 @@ class OpcUaLink(Section):
     publishing_interval_ms: Annotated[float, Field(ge=0, le=10_000)] = 5
     poll_ms: Annotated[float, Field(ge=1, le=1000)] = 50
     """Longest time between two exchanges when the subscription reports nothing."""
+    source_age_limit_ms: Annotated[float, Field(ge=10, le=60_000)] = 1000
+    """How much older than the server's time the source time of a value may be."""
     tags: OpcUaTags = OpcUaTags()
 
 

@@ -234,6 +234,10 @@ class ModbusBus:
         client = self._client
         if client is None:
             raise LinkLost(self._name, "not connected")
+        if not client.connected:
+            # pymodbus would connect again by itself: to what may be another PLC start by now.
+            await self.close()
+            raise LinkLost(self._name, "the connection was closed by the peer")
         self._in_flight = True
         try:
             response: ModbusPDU = await client.execute(False, request)

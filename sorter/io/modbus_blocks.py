@@ -26,8 +26,8 @@ class WordsResponse(ModbusPDU):
 
     def decode(self, data: bytes) -> None:
         """Take the registers out of the body of the response."""
-        byte_count = data[0]
-        if byte_count % 2 or byte_count + 1 != len(data):
+        byte_count = data[0] if data else 0
+        if not byte_count or byte_count % 2 or byte_count + 1 != len(data):
             raise ModbusIOException(f"byte count {byte_count}, but {len(data) - 1} bytes follow")
         self.words = np.frombuffer(data, _WIRE_WORD, byte_count // 2, 1).astype(np.uint16)
 

@@ -26,6 +26,7 @@ from asyncua.ua.uaprotocol_auto import (
     PublishResult,
     ReadParameters,
     ReadValueId,
+    TimestampsToReturn,
     WriteParameters,
     WriteValue,
 )
@@ -123,7 +124,9 @@ class OpcUaBus:
                 await client.connect()
                 self._client = client
                 await self._find_nodes(client)
-                status = await self._read("status array", self._read_status, STATUS_WORDS)
+                status = await self._read(
+                    "status array", self._read_status, STATUS_WORDS, ages=True
+                )
                 where = f"tag {self._link.tags.status}"
                 translate.check_version(self._name, int(status[STATUS_VERSION]), where)
                 await self._subscribe(client)
@@ -145,7 +148,7 @@ class OpcUaBus:
             self._written = command_block.copy()
             self._written_ns = now_ns
         self._news.clear()  # before the read: what is published from now on is not in it
-        status = await self._read("status array", self._read_status, STATUS_WORDS)
+        status = await self._read("status array", self._read_status, STATUS_WORDS, ages=True)
         self._exchanged_ns = self._clock.now_ns()
         if self._is_silent():
             await self._give_up(self._connected())
@@ -271,37 +274,64 @@ class OpcUaBus:
             NodeId=self._command_node, AttributeId=AttributeIds.Value, Value=DataValue(variant)
         )
         try:
-            results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
+            async with asyncio.timeout(self._timeout_s):
+                results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
+            answer = results[0]
         except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
             raise opcua_errors.from_exception(self._name, error) from error
-        if not results[0].is_good():
-            raise opcua_errors.from_status(self._name, results[0])
+        if not answer.is_good():
+            raise opcua_errors.from_status(self._name, answer)
 
-    async def _read(self, what: str, request: ReadParameters, expected_words: int) -> Words:
+    async def _read(
+        self, what: str, request: ReadParameters, expected_words: int, *, ages: bool = False
+    ) -> Words:
+        """Read arrays as one; with `ages` what has not been written lately is refused."""
         client = self._connected()
         try:
-            results = await client.uaclient.session.read(request)
+            async with asyncio.timeout(self._timeout_s):
+                results = await client.uaclient.session.read(request)
             parts = [self._words_of(result) for result in results]
+            words = parts[0] if len(parts) == 1 else np.concatenate(parts)
         except opcua_errors.LIBRARY_ERRORS as error:
             await self._give_up(client)
             raise opcua_errors.from_exception(self._name, error) from error
-        words = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if ages:
+            self._check_age(results[0])
         if len(words) != expected_words:
             raise translate.wrong_length(self._name, what, len(words), expected_words)
         return words
 
     def _words_of(self, result: DataValue) -> Words:
         status = result.StatusCode
-        if status is not None and not status.is_good():
+        if status is not None and not status.is_good():  # uncertain is not good enough to act on
             raise opcua_errors.from_status(self._name, status)
         value = result.Value
         if value is None or value.VariantType != VariantType.UInt16 or not value.is_array:
             raise LinkRejected(self._name, "a mailbox tag is not a UInt16 array: compare the tags")
         return np.array(value.Value or (), np.uint16)
 
+    def _check_age(self, result: DataValue) -> None:
+        """Raise :class:`LinkTimeout` for a value that lay about in the server for too long.
+
+        Both times are the PLC's side's: no clock of this machine is compared with one of another.
+        """
+        source, server = result.SourceTimestamp, result.ServerTimestamp
+        if source is None or server is None:
+            return
+        age_ms = (server - source).total_seconds() * 1000
+        if age_ms > self._link.source_age_limit_ms:
+            raise LinkTimeout(
+                self._name,
+                f"the server answers with a value {age_ms:.0f} ms old "
+                "(io.opcua.source_age_limit_ms); is the PLC program behind it running?",
+            )
+
     def _reading(self, tags: list[str]) -> ReadParameters:
-        return ReadParameters(NodesToRead=[self._value_of(tag) for tag in tags])
+        return ReadParameters(
+            TimestampsToReturn=TimestampsToReturn.Both,
+            NodesToRead=[self._value_of(tag) for tag in tags],
+        )
 
     def _value_of(self, tag: str) -> ReadValueId:
         return ReadValueId(NodeId=self._node_id(tag), AttributeId=AttributeIds.Value)

@@ -12,7 +12,9 @@ from cryptography.exceptions import InvalidSignature
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io import translate
 
-LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, UaError, InvalidSignature)
+_PARSER_ERRORS: Final = (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What asyncua's decoder stumbles over when an answer is not what its type says."""
+LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, UaError, InvalidSignature, *_PARSER_ERRORS)
 """All that a call into asyncua can raise because of the peer or the network."""
 
 _UA_GONE: Final = frozenset(

@@ -18,6 +18,8 @@ Event = dict[str, Any]
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_LINES_SHOWN = 15
 PR_SET_PDEATHSIG = 1
+OUTPUT_DEADLINE_S = 5.0
+"""For what a child has written, and for its end, once it was killed."""
 
 
 class ChildFailed(SorterError):
@@ -132,9 +134,10 @@ class JsonLineProcess:
                 await asyncio.wait_for(self._process.wait(), timeout_s)
             except TimeoutError:
                 self._process.kill()
-                await self._process.wait()
         if self._reader is not None:
-            await self._reader
+            # Ends with the child's output; a grandchild that holds it open is not waited for.
+            await asyncio.wait([self._reader], timeout=OUTPUT_DEADLINE_S)
+            self._reader.cancel()
             self._reader = None
         return await self._exit_code()
 
@@ -152,7 +155,8 @@ class JsonLineProcess:
     async def _exit_code(self) -> int:
         if self._process is None:
             return 0
-        return await self._process.wait()
+        async with asyncio.timeout(OUTPUT_DEADLINE_S):
+            return await self._process.wait()
 
     async def _read(self) -> None:
         assert self._process is not None

@@ -227,6 +227,11 @@ class LineCollector(Collector):
             failures.add_metric((link.name,), link.failures)
         yield from (up, reconnects, failures)
         yield _counter(
+            "sorter_link_stale_answers",
+            "Answers not decided on: the PLC's heartbeat stood still.",
+            metrics.stale_frames,
+        )
+        yield _counter(
             "sorter_mailbox_corrupt",
             "Ring records given up: damaged or overwritten.",
             client.corrupt_records,

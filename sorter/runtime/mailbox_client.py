@@ -245,6 +245,7 @@ class MailboxClient:
         # A copy of our own: the bus may use its buffer again for the ring reads that follow, and
         # the kernel takes native writable words only.
         self._status[:] = words
+        tick = int(self._header[Header.TICK])
         count = decode_status(self._status, self._low_first, self._header, self._rows)
         if count == OTHER_BOOT:
             version = int(self._header[Header.VERSION])
@@ -257,6 +258,12 @@ class MailboxClient:
                 )
             self._start_boot()
             count = decode_status(self._status, self._low_first, self._header, self._rows)
+        elif not count and not self._probing and self._header[Header.TICK] < tick:
+            raise LinkRejected(
+                self._bus.name,
+                f"the status block is {(tick - int(self._header[Header.TICK])) / 10:.1f} ms older "
+                "than the one before it; does something between PLC and controller keep old words?",
+            )
         return count
 
     def _count_overflows(self, events: int, scans: int) -> None:

@@ -123,7 +123,7 @@ class LineMetrics:
     ----------
     latencies_ns : array of int
         Appended to by the loop, one per decision step with news; emptied by :meth:`flush`.
-    loops, overruns : int
+    loops, overruns, stale_frames : int
     ready : bool
         Kernels are warm, the link is up: the line sorts.
     closed : int64[dispositions, causes + 1]
@@ -143,6 +143,7 @@ class LineMetrics:
         self.latencies_ns = array("q")
         self.loops = 0
         self.overruns = 0
+        self.stale_frames = 0
         self.ready = False
         self.latency = SampleStore(tuple(bound * 1e9 for bound in LATENCY_BOUNDS_S))
         self.slack = SampleStore(

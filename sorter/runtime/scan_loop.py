@@ -107,6 +107,7 @@ class ScanLoop(Generic[StateT]):
         self._line_state = -1
         self._metrics_due_ns = 0
         self._commands = NO_COMMANDS
+        self._stale = False
         self._on_ready = on_ready
         self._alive = alive
         self._log = structlog.get_logger("sorter.loop")
@@ -177,8 +178,14 @@ class ScanLoop(Generic[StateT]):
             frame = await client.exchange(journal.acknowledged(), commands)
             answered_ns = stopwatch()
             now_ns = clock.now_ns()
-            self._commands = self._step(frame, now_ns, answered_ns)
-            supervisor.note_heartbeat(client.heartbeat, now_ns)
+            fresh = supervisor.note_heartbeat(client.heartbeat, now_ns)
+            if fresh or len(frame.events) or frame.scans:
+                self._commands = self._step(frame, now_ns, answered_ns)
+            else:
+                # Records are never stale, each has its own count and time. But what a frozen PLC
+                # says of the belt is: nothing is decided on it, and the state stays as it is.
+                metrics.stale_frames += 1
+                supervisor.raise_when_frozen(now_ns)
             metrics.loops += 1
             ended_ns = stopwatch()
             if ended_ns - began_ns > period_ns:
@@ -197,12 +204,23 @@ class ScanLoop(Generic[StateT]):
         if self._alive is not None:
             self._alive()
         metrics.flush()
+        self._log_freshness()
         metrics.ready = self._supervisor.up
         lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq
         metrics.note_line(self._state, frame, lag)
         if metrics.ready and self._on_ready is not None:
             on_ready, self._on_ready = self._on_ready, None
             on_ready()
+
+    def _log_freshness(self) -> None:
+        """Log once that the PLC's answers have become stale, and once that they are fresh again."""
+        link = self._supervisor
+        if self._metrics.ready and not link.up:
+            self._stale = True
+            self._log.warning("link_stale", link=link.name, problem=link.last_problem)
+        elif self._stale and link.up:
+            self._stale = False
+            self._log.info("link_fresh", link=link.name)
 
     def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
         """Decide on one frame and journal it; return the commands.

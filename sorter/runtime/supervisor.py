@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,19 +26,23 @@ class LinkPolicy:
     Attributes
     ----------
     first_delay_s, longest_delay_s : float
-        Pause after the first failed attempt, doubled after each further one up to the longest.
+        Pause after the first failed attempt, doubled after each further one up to the longest:
+        with the deadline of an attempt that was under way, it is what a link that is back waits.
     jitter : float
         Part of the pause that is random, so that several controllers do not knock in step.
     connect_deadline_s : float
         For one attempt, whatever the bus itself does.
+    stale_after_ms : float
+        Behind a heartbeat that rests for longer nothing is decided on what the PLC answers.
     frozen_after_ms : float
         A PLC whose heartbeat rests for longer is as good as gone.
     """
 
     first_delay_s: float = 0.05
-    longest_delay_s: float = 1.0
+    longest_delay_s: float = 0.3
     jitter: float = 0.25
     connect_deadline_s: float = 10.0
+    stale_after_ms: float = 250.0
     frozen_after_ms: float = 1000.0
 
 
@@ -60,6 +65,7 @@ class LinkSupervisor:
     Attributes
     ----------
     up : bool
+        What the PLC answers is fresh: on this connection its heartbeat has moved, and lately.
     reconnects : int
         Connections opened after the first one.
     failures : int
@@ -81,6 +87,7 @@ class LinkSupervisor:
         self._generator = generator
         self._policy = policy or LinkPolicy()
         self._pause = pause
+        self._stale_after_ns = int(self._policy.stale_after_ms * NS_PER_MS)
         self._frozen_after_ns = int(self._policy.frozen_after_ms * NS_PER_MS)
         self._connections = 0
         self._attempts_in_vain = 0
@@ -144,7 +151,7 @@ class LinkSupervisor:
         self.up = False
         self._heartbeat = LINK_DOWN
         self.last_problem = error.problem
-        await self._bus.close()
+        await self._close()
         # The first attempt waits as well: a peer that accepts and then fails at once would
         # otherwise be hammered as fast as the machine can.
         while not give_up():
@@ -155,13 +162,13 @@ class LinkSupervisor:
                 return True
         return False
 
-    def note_heartbeat(self, heartbeat: int, now_ns: int) -> None:
+    def note_heartbeat(self, heartbeat: int, now_ns: int) -> bool:
         """Take note of the PLC's heartbeat after each exchange.
 
-        Raises
-        ------
-        LinkTimeout
-            When it has been standing still for too long.
+        Returns
+        -------
+        bool
+            Whether the answer is fresh. A stale one describes a belt that has moved on since.
         """
         if heartbeat != self._heartbeat:
             if self._heartbeat >= 0:
@@ -169,12 +176,25 @@ class LinkSupervisor:
                 self._attempts_in_vain = 0
             self._heartbeat = heartbeat
             self._moved_ns = now_ns
-        elif now_ns - self._moved_ns > self._frozen_after_ns:
+        elif self.up and now_ns - self._moved_ns > self._stale_after_ns:
+            self.up = False
+            self.last_problem = "the PLC answers, but its heartbeat stands still"
+        return self.up
+
+    def raise_when_frozen(self, now_ns: int) -> None:
+        """Raise :class:`LinkTimeout` when the heartbeat has been standing still for too long."""
+        if now_ns - self._moved_ns > self._frozen_after_ns:
             raise LinkTimeout(
                 self.name,
                 f"the PLC answers, but its heartbeat has not moved for "
                 f"{(now_ns - self._moved_ns) / NS_PER_MS:.0f} ms; is its program running?",
             )
+
+    async def _close(self) -> None:
+        """Close the link, however long the bus would take by itself."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._policy.connect_deadline_s):
+                await self._bus.close()
 
     async def _attempt(self) -> LinkError | None:
         """Try to connect once; return what was wrong."""

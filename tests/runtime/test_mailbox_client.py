@@ -405,6 +405,22 @@ async def test_unusable_status_is_rejected_in_words(word: int, value: int, text:
             await client.exchange(UNKNOWN, NO_COMMANDS)
 
 
+async def test_a_status_block_older_than_the_last_one_is_rejected() -> None:
+    """Something in between (a gateway, a cache) that answers with what it kept."""
+    bench = Bench()
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    old = bench.image.status.copy()
+    for _ in range(3):
+        await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.running = False
+    bench.image.status[:] = old
+    with pytest.raises(LinkRejected, match=r"10\.0 ms older"):
+        await client.exchange(UNKNOWN, NO_COMMANDS)
+    client.link_restored()
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+
+
 async def test_short_status_is_rejected() -> None:
     bench = Bench()
     bench.image.status = bench.image.status[:100]

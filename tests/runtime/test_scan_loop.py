@@ -131,6 +131,37 @@ async def test_idle_frames_are_not_journaled(parts: Parts, bench: Bench) -> None
     assert len(journaled) == 1
 
 
+async def test_what_a_frozen_plc_answers_is_not_decided_on(parts: Parts, bench: Bench) -> None:
+    """It answers, and its program stands: no step, no command, an alarm, the link given up."""
+    frozen_from = 10
+    steps_when_stale: list[int] = []
+    seen_up: list[bool] = []
+
+    def finished() -> bool:
+        if bench.exchanges == frozen_from and not parts.link.reconnects:
+            bench.running = False
+        if parts.metrics.stale_frames:
+            steps_when_stale.append(len(parts.steps))
+            seen_up.append(parts.metrics.ready)
+        if parts.link.reconnects == 3 and not bench.running:
+            bench.running = True
+            bench.edge(2)
+        return parts.event_seqs()[-2:] == [5, 6] and parts.link.up
+
+    with structlog.testing.capture_logs() as logs:
+        await parts.run(finished)
+    before_edges = [count for count in steps_when_stale if count == steps_when_stale[0]]
+    assert len(before_edges) > 10, "answers came, and none was decided on"
+    assert not any(seen_up[1 : len(before_edges)])
+    events = [log["event"] for log in logs]
+    assert events[:3] == ["link_stale", "link_down", "link_connected"]
+    assert events[-1] == "link_fresh"
+    assert events.count("link_stale") == 1
+    assert "heartbeat has not moved" in next(
+        log["problem"] for log in logs if log["event"] == "link_down"
+    )
+
+
 async def test_broken_link_is_mended_and_nothing_is_lost(parts: Parts, bench: Bench) -> None:
     def finished() -> bool:
         if bench.exchanges == 5:
