@@ -1,0 +1,122 @@
+"""``sorter certs``: make certificates, keys and passwords, and show how long they last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sorter.security.wall_clock import utc_now
+
+DEFAULT_FOLDER = Path("var/certs")
+WARN_DAYS = 30
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of certificates.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to `app`."""
+    group = typer.Typer(help="Make and show certificates.", no_args_is_help=True)
+    group.command("init")(init)
+    group.command("show")(show)
+    app.add_typer(group, name="certs")
+
+
+def init(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or address under which the PLC is reached; may be repeated."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=3650, help="How long certificates are valid.")
+    ] = 730,
+    key_bits: Annotated[
+        int, typer.Option(min=2048, max=4096, help="Length of the RSA keys.")
+    ] = 2048,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an authority, certificates for controller, PLC and an observer, passwords and keys.
+
+    Keys and passwords can be read by the owner only, and are never printed. Exit codes: 0 made,
+    2 something is there already, or the folder cannot be written.
+    """
+    # Imported late: cryptography takes a fifth of a second to load.
+    from sorter.security.folder import CertsPlan, make_folder  # noqa: PLC0415
+
+    make_folder(folder, CertsPlan(tuple(host or ()), days, key_bits), utc_now(), force=force)
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "days": days, "files": files}))
+        return
+    typer.echo(f"{folder}: {len(files)} files, certificates valid for {days} days")
+    typer.echo(f"controller: io.certificates and io.opcua.security point to {folder}/controller")
+    typer.echo(f"simulated PLC: python -m plc_sim --certs {folder} ...")
+    typer.echo(
+        f"real PLC: give it {folder}/authority/certificate.pem to trust, and plc/ if it wants"
+    )
+    typer.echo(f"then move {folder}/authority/private_key.pem off this machine")
+
+
+def show(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    warn_days: Annotated[
+        int, typer.Option(min=0, help="Warn when one expires within so many days.")
+    ] = WARN_DAYS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every certificate of a folder: whose, for what, until when.
+
+    Exit codes: 0 all are good for a while, 1 one expires soon or has expired, 2 there is none.
+    """
+    from sorter.errors import ConfigError  # noqa: PLC0415
+    from sorter.security.certificates import (  # noqa: PLC0415
+        certificate_files,
+        facts_of,
+        load_certificate,
+    )
+
+    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    paths = [path for one in folders for path in certificate_files(one)]
+    shown = [path for path in paths if b"-----BEGIN CERTIFICATE-----" in path.read_bytes()]
+    shown += [path for path in paths if path.suffix == ".der"]
+    if not shown:
+        raise ConfigError(
+            f"{folder}: no certificate there; `sorter certs init {folder}` makes some"
+        )
+    now = utc_now()
+    rows = [_row(path, folder, now, facts_of(load_certificate(path))) for path in shown]
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "certificates": rows}))
+    else:
+        for row in rows:
+            _print(row, warn_days)
+    if any(row["days_left"] < warn_days for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(path: Path, folder: Path, now: datetime, facts: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"file": str(path.relative_to(folder)), **asdict(facts)}
+    for key in ("not_before", "not_after"):
+        row[key] = row[key].isoformat()
+    row["role"] = None if facts.role is None else facts.role.value
+    return row | {"days_left": facts.days_left(now)}
+
+
+def _print(row: dict[str, Any], warn_days: int) -> None:
+    left = row["days_left"]
+    state = "EXPIRED" if left < 0 else f"{left} days left"
+    if 0 <= left < warn_days:
+        state = f"EXPIRES SOON: {state}"
+    what = "authority" if row["authority"] else f"role {row['role'] or 'none'}"
+    typer.echo(f"{row['file']}: {row['subject']}, {what}, until {row['not_after'][:10]}, {state}")
+    for key in ("application_uri", "hosts"):
+        if row[key]:
+            value = row[key] if isinstance(row[key], str) else ", ".join(row[key])
+            typer.echo(f"    {key}: {value}")
