@@ -275,10 +275,7 @@ def zone_cleared(
         may_be_off = fired and here >= parcels[ParcelColumn.CHUTE_TRAVEL, row]
         if loop > 0:
             position -= parcels[ParcelColumn.ROUND, row]
-            while position < 0:
-                position += loop
-            while position >= loop:
-                position -= loop
+            position %= loop
         if position < start - line[LineField.WINDOW] or position >= end + line[LineField.WINDOW]:
             continue
         if may_be_off or position < start or position >= end:

@@ -39,9 +39,9 @@ def chute_travel(parcels: Rows, row: int, line: Rows, chutes: Rows, chute: int, 
     if loop == 0:
         return travel if travel - lead >= here else NEVER
     travel += parcels[ParcelColumn.ROUND, row] - 2 * loop
-    while travel - lead < here:
-        travel += loop
     lap_end = parcels[ParcelColumn.INDUCT_TRAVEL, row] + (parcels[ParcelColumn.LAP, row] + 1) * loop
+    while travel - lead < min(here, lap_end):
+        travel += loop
     return travel if travel - lead < lap_end else NEVER
 
 

@@ -22,7 +22,7 @@ from sorter.kernels.reports import parcel_measured, parcel_passed, parcel_scanne
 from sorter.kernels.rows import add_outcome
 from sorter.kernels.tracking import forget_parcel
 from sorter.model.codes import NONE, Cause, EventKind, FinalDisposition, OutcomeKind
-from sorter.model.columns import ChuteStateColumn, EventColumn, LineField
+from sorter.model.columns import ChuteStateColumn, EventColumn, LineField, ScanColumn
 from sorter.model.frames import Rows
 from sorter.model.tracking import NEVER, ParcelColumn, Register
 
@@ -50,17 +50,37 @@ def restart_plc(
     registers[Register.BOOT_ID] = boot_id
 
 
-@kernel("int64(int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
-def malformed(event: Rows, line: Rows, eyes: Rows, scales: Rows, zones: Rows, chutes: Rows) -> int:
+OLDEST = 1 << 32
+"""Counts that a report may lie back: more than the wire's 32 bits can say."""
+
+
+@kernel("int64(int64, int64, int64[::1])", inline=True)
+def out_of_time(encoder: int, now: int, line: Rows) -> int:
+    """Return 1 for a count that no report of this frame can have been latched at.
+
+    A parcel believed to come in a million metres would keep its place in the table for days.
+    """
+    return 1 if encoder > now + line[LineField.LENGTH_COUNTS] or encoder < now - OLDEST else 0
+
+
+@kernel(
+    "int64(int64[::1], int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1])"
+)
+def malformed(
+    event: Rows, now: int, line: Rows, eyes: Rows, scales: Rows, zones: Rows, chutes: Rows
+) -> int:
     """Return 1 for an event that nothing on this line can have caused.
 
     That is: an unknown kind, a sensor that does not exist, a negative number, a parcel longer
-    than the line.
+    than the line, a count far from the frame's.
     """
     kind = event[EventColumn.KIND]
     source = event[EventColumn.SOURCE]
     known = sources(kind, eyes.shape[1], scales.shape[1], chutes.shape[1], zones.shape[1])
     if source < 0 or source >= known or event[EventColumn.A] < 0 or event[EventColumn.B] < 0:
+        return 1
+    if out_of_time(event[EventColumn.ENCODER], now, line):
         return 1
     if kind == EventKind.PARCEL_PASSED or kind == EventKind.CHUTE_ENTERED:  # noqa: PLR1714
         return 1 if event[EventColumn.A] > line[LineField.LENGTH_COUNTS] else 0
@@ -92,7 +112,7 @@ def take_event(
     source = event[EventColumn.SOURCE]
     if kind == EventKind.LINE_CHANGED:
         return
-    if malformed(event, line, eyes, scales, zones, chutes):
+    if malformed(event, now, line, eyes, scales, zones, chutes):
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
@@ -179,6 +199,9 @@ def decide_frame(
             chute_state, commands, outcomes,
         )  # fmt: skip
     for index in range(scans.shape[0]):
+        if out_of_time(scans[index, ScanColumn.ENCODER], now, line):
+            registers[Register.MALFORMED_REPORTS] += 1
+            continue
         parcel_scanned(scans[index], parcels, registers, line, scanners, outcomes)
     housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
     find_next_due(parcels, registers)

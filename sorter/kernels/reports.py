@@ -11,7 +11,7 @@ from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel
+from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel, wrapped
 from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
 from sorter.model.columns import (
     ChuteColumn,
@@ -80,10 +80,7 @@ def sighted(
     travel = position + round_travel
     if loop > 0:
         here = encoder - parcels[ParcelColumn.ANCHOR, row]
-        while travel - here > loop // 2:
-            travel -= loop
-        while here - travel > loop // 2:
-            travel += loop
+        travel = here + wrapped(travel - here, loop)
     add_outcome(outcomes, registers, parcel, OutcomeKind.SEEN, eye, NONE, NONE, encoder)
     while parcels[ParcelColumn.EYE, row] != NONE:
         expected = parcels[ParcelColumn.EYE, row]

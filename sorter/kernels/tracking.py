@@ -20,6 +20,8 @@ def wrapped(difference: int, loop: int) -> int:
     """Return `difference` brought into ``[-loop/2, loop/2]``; unchanged on a line (loop 0)."""
     if loop > 0:
         half = loop // 2
+        if abs(difference) > 2 * loop:  # a wrong count: not round by round then
+            difference %= loop
         while difference > half:
             difference -= loop
         while difference < -half:
@@ -67,7 +69,10 @@ def nearest_parcel(
         if parcel == 0:
             continue
         anchor = parcels[ParcelColumn.ANCHOR, row]
-        deviation = wrapped(offset - anchor - parcels[ParcelColumn.ROUND, row], loop)
+        ahead = offset - anchor - parcels[ParcelColumn.ROUND, row]
+        if loop > 0 and abs(ahead) > 2 * loop:
+            continue  # it would have been seen, or lost, in the rounds between
+        deviation = wrapped(ahead, loop)
         distance = abs(deviation)
         if distance > window or distance > best_distance:
             continue
