@@ -78,7 +78,8 @@ FILES = {
 _CONFIG_TOKENS = (
     b"kind: ", b"line", b"sort_plan", b"returns_policy", b"scenario", b"&a ", b"*a", b"<<: ",
     b"!!python/object:os.system ", b"!!binary ", b"!!set ", b"? ", b"- ", b": ", b"{", b"}", b"[",
-    b"]", b"\n", b"  ", b"\t", b"|\n", b">\n", b"'", b'"', b"# ", b"---\n", b"...\n", b"%YAML 1.1\n",
+    b"]", b"\n", b"  ", b"\t", b"|\n", b">\n", b"'", b'"', b"# ", b"---\n", b"...\n",
+    b"%YAML 1.1\n",
     b"topology: loop", b"position_mm: ", b"side: end", b"inducts: true", b"END", b"A1", b".nan",
     b".inf", b"0.0000001", b"1e308", b"service: {registry: /dev/zero}", b"protocol: opcua",
     b"host: ''", b"port: 0", b"endpoint: ", b"mm_per_count: 1e-300", b"as_recorded",
@@ -124,7 +125,8 @@ RETAIL = (
 _CSV_TOKENS = (
     b",", b";", b'"', b'""', b"\n", b"\r", b"\r\n", b"\x00", b"\xef\xbb\xbf", b"label", b"grade",
     b"yes", b"-1", b"1e308", b"nan", b"A", b"U", b"2026-02-30", b"0001-01-01T00:00:00+14:00",
-    b"9999-12-31T23:59:59-12:00", b"\\ud800", b"\\U00110000", b"\\x1d", b"C1", b"\x85", b"\xe2\x80\xa8",
+    b"9999-12-31T23:59:59-12:00", b"\\ud800", b"\\U00110000", b"\\x1d", b"C1",
+    b"\x85", b"\xe2\x80\xa8",
 )  # fmt: skip
 
 
@@ -220,7 +222,8 @@ def _truth(folder: Path) -> Run:
 TARGETS = (
     Target(
         "config", "config.check.check_files, config.load.load_line",
-        lambda: [LINE, PLAN, POLICY, SCENARIO], _config, _CONFIG_TOKENS, limit_bytes=20_000, text=True,
+        lambda: [LINE, PLAN, POLICY, SCENARIO], _config, _CONFIG_TOKENS,
+        limit_bytes=20_000, text=True,
     ),
     Target(
         "returns_csv", "host.returns_file.import_csv", lambda: [CSV, b"\xef\xbb\xbf" + CSV],
