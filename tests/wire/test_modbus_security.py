@@ -73,12 +73,17 @@ async def test_the_controller_gets_in_and_commands(rig: Rig) -> None:
 
 
 async def test_frames_that_the_network_cuts_anywhere_are_put_together(rig: Rig) -> None:
-    """TLS records keep no boundaries: each byte of a request comes as a record of its own."""
+    """Each piece has arrived before the next is sent: another connection's answer shows it."""
+    other = modbus_to(rig.port)
+    await other.connect()
+    request = READ_TWO_STATUS_WORDS
     async with raw_tls(rig.port, client_context(member("controller"))) as (reader, writer):
-        for byte in READ_TWO_STATUS_WORDS:
-            writer.write(bytes((byte,)))
+        for piece in (request[:1], request[1:5], request[5:7], request[7:10], request[10:]):
+            writer.write(piece)
             await writer.drain()
+            await other.exchange(command_block(1))
         answer = await reader.readexactly(13)
+    await other.close()
     words = struct.unpack(">HH", answer[9:])
     assert answer[:9] == struct.pack(">HHHBBB", 0x1234, 0, 7, 1, 3, 4)
     assert list(words) == rig.image.status[:2].tolist()
