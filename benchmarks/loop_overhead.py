@@ -14,7 +14,7 @@ from plc_sim.words import encode_event, put_u32
 from sorter.config.models import Mailbox
 from sorter.model import mailbox as wire
 from sorter.model.columns import COMMAND_WIDTH
-from sorter.model.frames import Decisions, Inputs, Rows, Words, no_rows
+from sorter.model.frames import Decisions, Inputs, Rows, ScanRead, Words, no_rows
 from sorter.model.layout import LineLayout
 from sorter.ports import Acknowledged
 from sorter.runtime.mailbox_client import MailboxClient
@@ -102,6 +102,17 @@ class KeepNothing:
 
     def resolve(self, _scans: object) -> Rows:
         raise AssertionError("there are no scans")
+
+    def late_reads(self) -> tuple[ScanRead, ...]:
+        return ()
+
+    def forget_unknown(self) -> None:
+        """Nothing is known of anyway."""
+
+    reachable = True
+
+    def figures(self) -> dict[str, int]:
+        return {}
 
 
 def _layout() -> LineLayout:

@@ -78,10 +78,31 @@ class FieldBus(Protocol):
 
 
 class HostLink(Protocol):
-    """Knows the return records. Never blocks the loop for longer than a local look-up."""
+    """Knows the return records. Never blocks the loop for longer than a local look-up.
+
+    What it does not know at once it may know later: an answer that comes late is given as the
+    same scanner result once more, and the parcel is decided again until its commit point.
+    """
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the source of the records answers."""
+        ...
 
     def resolve(self, scans: Sequence[ScanRead]) -> Rows:
         """Return ``int64[len(scans), SCAN_WIDTH]``: identity verdict and facts of each result."""
+        ...
+
+    def late_reads(self) -> Sequence[ScanRead]:
+        """Return earlier results about which more is known now; costs next to nothing if none."""
+        ...
+
+    def forget_unknown(self) -> None:
+        """Drop what is still unknown: after a PLC restart the numbers mean other parcels."""
+        ...
+
+    def figures(self) -> dict[str, int]:
+        """Return ``lookup_errors``, ``answered_late``, ``given_up`` and ``waiting``."""
         ...
 
 

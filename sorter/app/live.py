@@ -20,6 +20,7 @@ from sorter.app.assembly import Controller, assemble, run_info, summary_of
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.config.load import LoadedLine
 from sorter.errors import ConfigError
+from sorter.host.late import LateAsker
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock
@@ -89,7 +90,10 @@ async def _run_live(
     protocol = io.protocol
     bus = field_bus(io, clock)
     service = loaded.line_file.service
-    with Registry.create(options.registry or loaded.registry_path) as registry:
+    registry_path = options.registry or loaded.registry_path
+    with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
+        registry.never_wait()
+        host = RegistryHost(registry, loaded.policy, asker=asker)
         journal = ThreadedJournal(
             options.journal or loaded.journal_path, run_info(loaded, {"protocol": protocol})
         )
@@ -106,7 +110,7 @@ async def _run_live(
             loaded,
             clock=clock,
             bus=bus,
-            host=RegistryHost(registry, loaded.policy),
+            host=host,
             journal=journal,
             controller_epoch=secrets.randbelow(0xFFFFFFFE) + 1,
             timing=LoopTiming(),
@@ -115,7 +119,9 @@ async def _run_live(
             alive=manager.alive,
         )
         manager.status_from(lambda: _status(controller))
-        collector = LineCollector(controller.metrics, controller.client, [controller.supervisor])
+        collector = LineCollector(
+            controller.metrics, controller.client, [controller.supervisor], host
+        )
         server = MetricsServer(service.metrics.host, metrics_port, collector)
         ready["metrics_port"] = server.port
         # What exists now lives as long as the process: never look at it again.

@@ -35,6 +35,7 @@ _ANOMALIES = (
     Register.STRAY_MEASUREMENTS,
     Register.STALE_CONFIRMATIONS,
     Register.MALFORMED_REPORTS,
+    Register.UNUSED_ANSWERS,
     Register.DROPPED_OUTPUTS,
 )
 _SET_ASSOCIATIVE_STRIDE = 512  # rows; a power-of-two stride would put a parcel into one cache set

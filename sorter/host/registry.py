@@ -115,19 +115,21 @@ class Registry:
         self._own_changes = 0
 
     @classmethod
-    def create(cls, path: Path | str) -> Self:
+    def create(cls, path: Path | str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
         """Open a registry for writing; make the file and its folder if they are not there.
 
         Parameters
         ----------
         path : Path or str
             File, or ``:memory:``.
+        busy_timeout_s : float
+            How long to wait for another process that has locked the file.
         """
         name = str(path)
         with _explained(name):
             if name != ":memory:":
                 Path(name).parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(name, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            connection = sqlite3.connect(name, timeout=busy_timeout_s, isolation_level=None)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -143,7 +145,7 @@ class Registry:
         return cls(connection, name)
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
+    def open(cls, path: Path | str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
         """Open an existing registry; a missing file is an error that says how to make one."""
         name = str(path)
         if not Path(name).is_file():
@@ -151,12 +153,16 @@ class Registry:
                 f"{name}: no return registry there; make one with"
                 f" `sorter returns import FILE --format csv --registry {name}`"
             )
-        return cls.create(path)
+        return cls.create(path, busy_timeout_s)
 
     @property
     def name(self) -> str:
         """File name, for people."""
         return self._name
+
+    def never_wait(self) -> None:
+        """Let a look-up in a file that another process has locked fail at once, not wait."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
 
     def import_many(self, returns: Iterable[AnnouncedReturn]) -> ImportCount:
         """Store all returns in one transaction: all or, on any error, none.

@@ -3,7 +3,8 @@
 A payload that is the label of a record is found in memory, without reading its bar code: parsing
 GS1 costs a hundred times as much as the look-up. Only when that misses is the payload parsed, and
 the registry file asked: for the label (a record imported since the start), then for the identity
-(the same GS1 key in another notation).
+(the same GS1 key in another notation). What it does not know then, a
+:class:`~sorter.host.late.LateAsker` asks again for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from sorter.host.barcode import BarcodeReading, read_payload
+from sorter.host.late import LateAsker, find_record
 from sorter.host.registry import FactsRow, Registry, identity_hash
 from sorter.host.verdict import MAX_CODES_LOOKED_AT, judge
 from sorter.model.codes import NONE, ScanVerdict
@@ -37,6 +39,11 @@ _ROW_BYTES = 8 * SCAN_WIDTH
 _NO_SCANS = no_rows(SCAN_WIDTH)
 
 
+def is_unknown(row: Rows) -> bool:
+    """Return whether a scan row names a parcel that no record is known for."""
+    return bool(row[ScanColumn.VERDICT] == ScanVerdict.READ and row[ScanColumn.KNOWN] != 1)
+
+
 class RegistryHost:
     """Looks scanner results up in a :class:`~sorter.host.registry.Registry`.
 
@@ -52,6 +59,8 @@ class RegistryHost:
         Gives the codes of categories and countries.
     preload : int
         How many records to read into memory now.
+    asker : LateAsker, optional
+        Asks again about what is unknown; without one, unknown is unknown for good.
 
     Attributes
     ----------
@@ -63,11 +72,16 @@ class RegistryHost:
     """
 
     def __init__(
-        self, registry: Registry, policy: ReturnsPolicy, preload: int = PRELOADED_RECORDS
+        self,
+        registry: Registry,
+        policy: ReturnsPolicy,
+        preload: int = PRELOADED_RECORDS,
+        asker: LateAsker | None = None,
     ) -> None:
         self.lookup_errors = 0
         self.last_error = ""
         self._registry = registry
+        self._asker = asker
         self._categories = {name: index for index, name in enumerate(policy.category_names)}
         self._countries = {name: index for index, name in enumerate(policy.country_names)}
         self._rows: dict[bytes, int] = {}
@@ -94,11 +108,45 @@ class RegistryHost:
             if known >= 0:
                 out[index] = self._facts[known]
             else:
-                self._judge_codes(codes[:MAX_CODES_LOOKED_AT], out[index])
+                row = out[index]
+                self._judge_codes(codes[:MAX_CODES_LOOKED_AT], row)
+                if self._asker is not None and is_unknown(row):
+                    self._asker.remember(scan)
             # What the scan itself says is in its first four fields, and in the first four cells
             # of the row; packing them takes a third of assigning a tuple to a slice.
             _SCAN_CELLS.pack_into(cells, index * _ROW_BYTES, *scan[:4])
         return out
+
+    def late_reads(self) -> Sequence[ScanRead]:
+        """Return earlier results for which a record has come since; resolve them once more."""
+        if self._asker is None:
+            return ()
+        reads = []
+        for scan, records in self._asker.answers():
+            for code, record in records:
+                self._remember(code, record)
+            reads.append(scan)
+        return reads
+
+    def forget_unknown(self) -> None:
+        """Ask about no earlier result any more: the scanners begin to count anew."""
+        if self._asker is not None:
+            self._asker.forget()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the registry file answers."""
+        return self._asker is None or self._asker.reachable
+
+    def figures(self) -> dict[str, int]:
+        """Return counters by name, for metrics."""
+        asker = self._asker
+        return {
+            "lookup_errors": self.lookup_errors,
+            "answered_late": 0 if asker is None else asker.answered,
+            "given_up": 0 if asker is None else asker.given_up,
+            "waiting": 0 if asker is None else asker.waiting,
+        }
 
     def _notice_imports(self) -> None:
         """Make entries be read again if any process has written since."""
@@ -138,9 +186,7 @@ class RegistryHost:
         if known >= 0 or not reading.legible:
             return known
         try:
-            record = self._registry.facts_of(reading.text)
-            if record is None:
-                record = self._registry.facts_of_identity(reading.key)
+            record = find_record(self._registry, reading)
         except sqlite3.Error as error:
             return self._failed(error)
         return -1 if record is None else self._remember(code, record)

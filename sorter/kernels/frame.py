@@ -47,6 +47,7 @@ def restart_plc(
         chute_state[ChuteStateColumn.RESERVED, :] = 0
         chute_state[ChuteStateColumn.RESERVED_LENGTH, :] = 0
         registers[Register.COMMAND_SEQ] = 0
+        registers[Register.LAST_SCAN_SEQ] = 0
     registers[Register.BOOT_ID] = boot_id
 
 
@@ -202,7 +203,7 @@ def decide_frame(
         if out_of_time(scans[index, ScanColumn.ENCODER], now, line):
             registers[Register.MALFORMED_REPORTS] += 1
             continue
-        parcel_scanned(scans[index], parcels, registers, line, scanners, outcomes)
+        parcel_scanned(scans[index], parcels, now, registers, line, scanners, outcomes)
     housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
     find_next_due(parcels, registers)
     assign(

@@ -6,13 +6,21 @@ frame decides with everything the frame brought. ``DUE = 0`` asks housekeeping f
 
 from __future__ import annotations
 
+from sorter.kernels.assignment import committed
 from sorter.kernels.bits import AIM, FACTS, RECONSIDER
 from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_outcome
 from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel, wrapped
-from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
+from sorter.model.codes import (
+    NONE,
+    Cause,
+    FinalDisposition,
+    MissCause,
+    OutcomeKind,
+    ScanVerdict,
+)
 from sorter.model.columns import (
     ChuteColumn,
     ChuteStateColumn,
@@ -173,6 +181,14 @@ def parcel_measured(
     add_outcome(outcomes, registers, parcel, OutcomeKind.MEASURED, weight_g, NONE, NONE, encoder)
 
 
+@kernel("void(int64[::1], int64[:, ::1], int64)")
+def take_facts(scan: Rows, parcels: Rows, row: int) -> None:
+    """Take over whom a scan result identifies and what the host knows about that return."""
+    parcels[ParcelColumn.IDENTITY, row] = scan[ScanColumn.IDENTITY]
+    for offset in range(FACT_COLUMNS):
+        parcels[FIRST_PARCEL_FACT + offset, row] = scan[FIRST_SCAN_FACT + offset]
+
+
 @kernel("int64(int64[::1], int64[:, ::1], int64)")
 def merge_scan(scan: Rows, parcels: Rows, row: int) -> int:
     """Join a scan result to a parcel; return the verdict it amounts to.
@@ -194,21 +210,65 @@ def merge_scan(scan: Rows, parcels: Rows, row: int) -> int:
         return verdict
     parcels[ParcelColumn.VERDICT, row] = verdict
     if verdict == ScanVerdict.READ:
-        parcels[ParcelColumn.IDENTITY, row] = scan[ScanColumn.IDENTITY]
-        for offset in range(FACT_COLUMNS):
-            parcels[FIRST_PARCEL_FACT + offset, row] = scan[FIRST_SCAN_FACT + offset]
+        parcels[ParcelColumn.SCAN_SEQ, row] = scan[ScanColumn.SEQ]
+        take_facts(scan, parcels, row)
     return verdict
 
 
-@kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
-def parcel_scanned(
-    scan: Rows, parcels: Rows, registers: Rows, line: Rows, scanners: Rows, outcomes: Rows
+@kernel("void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1])")
+def host_answered(
+    scan: Rows, parcels: Rows, now: int, registers: Rows, line: Rows, outcomes: Rows
 ) -> None:
-    """Take in a scanner result, possibly without a code."""
+    """Take in what the host found out about a scan result after it was first taken in.
+
+    The parcel is the one that this very result identified, wherever it is by now. It is decided
+    again like after any news: until its commit point.
+    """
+    seq = scan[ScanColumn.SEQ]
+    for row in range(registers[Register.ROWS]):
+        if parcels[ParcelColumn.SCAN_SEQ, row] != seq or parcels[ParcelColumn.ID, row] == 0:
+            continue
+        unknown = parcels[ParcelColumn.KNOWN, row] != 1 and scan[ScanColumn.KNOWN] == 1
+        if not unknown or parcels[ParcelColumn.VERDICT, row] != ScanVerdict.READ:
+            break
+        parcel = parcels[ParcelColumn.ID, row]
+        grade = scan[ScanColumn.GRADE]
+        take_facts(scan, parcels, row)
+        parcels[ParcelColumn.ATTENTION, row] |= FACTS
+        parcels[ParcelColumn.DUE, row] = 0
+        answered = OutcomeKind.ANSWERED
+        add_outcome(outcomes, registers, parcel, answered, grade, NONE, NONE, now)
+        if committed(parcels, row, now, line):
+            chute = parcels[ParcelColumn.CHUTE, row]
+            late = MissCause.LATE_HOST
+            missed = OutcomeKind.DEADLINE_MISSED
+            add_outcome(outcomes, registers, parcel, missed, 0, chute, late, now)
+        return
+    registers[Register.UNUSED_ANSWERS] += 1
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
+)
+def parcel_scanned(
+    scan: Rows,
+    parcels: Rows,
+    now: int,
+    registers: Rows,
+    line: Rows,
+    scanners: Rows,
+    outcomes: Rows,
+) -> None:
+    """Take in a scanner result, possibly without a code; or a late answer about an earlier one."""
     scanner = scan[ScanColumn.SCANNER]
     if scanner < 0 or scanner >= scanners.shape[1]:
         registers[Register.MALFORMED_REPORTS] += 1
         return
+    seq = scan[ScanColumn.SEQ]
+    if 0 < seq <= registers[Register.LAST_SCAN_SEQ]:
+        host_answered(scan, parcels, now, registers, line, outcomes)
+        return
+    registers[Register.LAST_SCAN_SEQ] = seq
     encoder = scan[ScanColumn.ENCODER]
     position = scanners[StationColumn.POSITION, scanner]
     row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, NONE)

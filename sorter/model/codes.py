@@ -88,6 +88,8 @@ class Cause(IntEnum):
     """An operator took it off the belt."""
     TRACKING_FULL = 15
     """More parcels on the line than the tracking table holds."""
+    ENCODER_JUMPED = 16
+    """The encoder count went back, or on farther than the belt can: nobody knows where it is."""
 
 
 EXCEPTION_CAUSES: tuple[Cause, ...] = tuple(Cause(code) for code in range(Cause.TRACKING_LOST + 1))
@@ -159,6 +161,8 @@ class DecisionReason(IntEnum):
     """The exception outlet after the last permitted lap."""
     NOTHING_FREE = 5
     """No candidate was possible; every candidate carries its own verdict."""
+    OUTLET_TOO_SMALL = 6
+    """The outlet of its exception cause does not take its size or weight; the fallback does."""
 
 
 class OutcomeKind(IntEnum):
@@ -186,6 +190,11 @@ class OutcomeKind(IntEnum):
     """``value`` = eye index that should have seen it."""
     SLACK = 11
     """``value`` = counts left when the PLC accepted the command that fired."""
+    ANSWERED = 12
+    """The host knows the parcel, after all; ``value`` = :class:`Grade` or -1."""
+    MODE_CHANGED = 13
+    """Of the line, so ``parcel`` is 0: ``value`` = :class:`LineState`, ``cause`` =
+    :class:`ModeReason`."""
 
 
 class MissCause(IntEnum):
@@ -195,6 +204,24 @@ class MissCause(IntEnum):
     """The facts were complete only behind the commit point."""
     COMMAND_LATE = 1
     """The PLC saw the command behind its expiry or fire count."""
+    LATE_HOST = 2
+    """The host's answer came behind the commit point of what was decided without it."""
+
+
+class ModeReason(IntEnum):
+    """Why the line is in the state it is in."""
+
+    RUNNING = 0
+    BLOCKED = 1
+    """No chute of the sort plan takes a parcel."""
+    STARVED = 2
+    """The belt is empty, and nothing has come for a while."""
+    EMERGENCY_STOP = 3
+    JAM = 4
+    PLC = 5
+    """The PLC says so, for reasons of its own."""
+    LINK_DOWN = 6
+    """The PLC does not answer; nobody knows what the line does."""
 
 
 class EventKind(IntEnum):
@@ -210,6 +237,16 @@ class EventKind(IntEnum):
     LINE_CHANGED = 8
     ZONE_CLEARED = 9
     EYE_BLOCKED = 10
+
+
+class NoticeKind(IntEnum):
+    """Kinds of events that the controller itself adds to what the PLC reported.
+
+    Never on the wire: kinds have 16 bits there.
+    """
+
+    ENCODER_JUMPED = 0x10000
+    """``encoder`` = count behind the jump, ``a`` = how far, ``b`` = 1: back."""
 
 
 class CommandKind(IntEnum):

@@ -80,6 +80,7 @@ class ParcelColumn(IntEnum):
     DUE = 34  # count at which housekeeping must look at it
     EXCLUDED_BITS = 35  # all such chutes of this lap, bit = chute modulo EXCLUDED_MODULUS; -1: none
     DOUBTFUL = 36  # 1: a cleared zone may have had it; not seen since
+    SCAN_SEQ = 37  # sequence of the scan result that identified it, -1: none
 
 
 class Register(IntEnum):
@@ -104,10 +105,12 @@ class Register(IntEnum):
     MALFORMED_REPORTS = 16  # of a sensor, chute or kind that does not exist
     DROPPED_OUTPUTS = 17  # rows that did not fit the output buffers
     PLACES_FREED = 18  # reservations given up by rerouting, ever
-    COMMANDS = 19  # lengths of the output buffers
-    DECISIONS = 20
-    CANDIDATES = 21
-    OUTCOMES = 22
+    LAST_SCAN_SEQ = 19  # newest scan result taken in since the PLC's start
+    UNUSED_ANSWERS = 20  # late answers of the host about parcels that are gone
+    COMMANDS = 21  # lengths of the output buffers
+    DECISIONS = 22
+    CANDIDATES = 23
+    OUTCOMES = 24
 
 
 class ChoiceColumn(IntEnum):

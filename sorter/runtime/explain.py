@@ -252,7 +252,7 @@ class _Teller:
             self._take_measurement(step, value, encoder, event, tick)
         else:
             text, details = self._in_words(kind, value, chute, cause)
-            what = word(OutcomeKind, kind)
+            what = "host" if kind == OutcomeKind.ANSWERED else word(OutcomeKind, kind)
             self._add(step, (encoder, tick), what, text, details)
 
     def _take_sighting(self, step: Step, row: CodedRow, event: CodedRow | None, tick: int) -> None:
@@ -353,6 +353,9 @@ class _Teller:
         if kind == OutcomeKind.DEADLINE_MISSED:
             why = word(MissCause, cause)
             return f"deadline missed at {at}: {why}", {"chute": at, "cause": why}
+        if kind == OutcomeKind.ANSWERED:
+            grade = grade_word(value)
+            return f"the host knows it after all: grade {grade}", {"grade": grade}
         if kind == OutcomeKind.RECIRCULATED:
             self.laps = value
             return f"lap {value} completed", {"lap": value}

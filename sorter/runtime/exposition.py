@@ -29,6 +29,7 @@ from sorter.model.codes import (
     ScanVerdict,
 )
 from sorter.model.columns import ChuteColumn, ChuteStateColumn
+from sorter.ports import HostLink
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import (
     LATENCY_BOUNDS_S,
@@ -50,14 +51,20 @@ class LineCollector(Collector):
     metrics : LineMetrics
     client : MailboxClient
     links : sequence of LinkSupervisor
+    host : HostLink
     """
 
     def __init__(
-        self, metrics: LineMetrics, client: MailboxClient, links: Sequence[LinkSupervisor]
+        self,
+        metrics: LineMetrics,
+        client: MailboxClient,
+        links: Sequence[LinkSupervisor],
+        host: HostLink,
     ) -> None:
         self._metrics = metrics
         self._client = client
         self._links = tuple(links)
+        self._host = host
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry at each scrape."""
@@ -66,6 +73,7 @@ class LineCollector(Collector):
         yield from self._chutes()
         yield from self._line()
         yield from self._mailbox()
+        yield from self._registry()
         yield _build_info()
 
     def describe(self) -> Iterable[Metric]:
@@ -260,6 +268,26 @@ class LineCollector(Collector):
         for kind, count in metrics.anomalies.items():
             anomalies.add_metric((kind,), count)
         yield anomalies
+
+    def _registry(self) -> Iterator[Metric]:
+        figures = self._host.figures()
+        yield _gauge("sorter_host_up", "1 while the return registry answers.", self._host.reachable)
+        yield _counter(
+            "sorter_host_lookup_errors",
+            "Look-ups that failed; the parcels went by the local plan.",
+            figures["lookup_errors"],
+        )
+        yield _gauge(
+            "sorter_host_waiting", "Parcels that the host is asked about again.", figures["waiting"]
+        )
+        answers = CounterMetricFamily(
+            "sorter_host_late_answers",
+            "Parcels not known when scanned: answered later, or given up.",
+            labels=("result",),
+        )
+        answers.add_metric(("answered",), figures["answered_late"])
+        answers.add_metric(("given_up",), figures["given_up"])
+        yield answers
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

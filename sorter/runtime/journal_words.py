@@ -16,7 +16,9 @@ from sorter.model.codes import (
     Disposition,
     FinalDisposition,
     Grade,
+    LineState,
     MissCause,
+    ModeReason,
     OutcomeKind,
     PassResult,
     RefusalCause,
@@ -99,10 +101,13 @@ _VALUE_CODES: Final[dict[int, type[IntEnum]]] = {
     OutcomeKind.CLASSIFIED: Disposition,
     OutcomeKind.PASSED: PassResult,
     OutcomeKind.CLOSED: FinalDisposition,
+    OutcomeKind.ANSWERED: Grade,
+    OutcomeKind.MODE_CHANGED: LineState,
 }
 _CAUSE_CODES: Final[dict[int, type[IntEnum]]] = {
     OutcomeKind.PASSED: RefusalCause,
     OutcomeKind.DEADLINE_MISSED: MissCause,
+    OutcomeKind.MODE_CHANGED: ModeReason,
 }
 _EYE_KINDS: Final = (OutcomeKind.OPENED, OutcomeKind.SEEN, OutcomeKind.EYE_MISSED)
 

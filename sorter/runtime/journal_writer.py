@@ -326,5 +326,6 @@ def _advance(acknowledged: Acknowledged, group: Group) -> Acknowledged:
     if len(events):
         event_seq = int(events[-1, EventColumn.SEQ])
     if len(scans):
-        scan_seq = int(scans[-1, ScanColumn.SEQ])
+        # Not simply the last one: a late answer of the host comes under the number of its scan.
+        scan_seq = max(scan_seq, int(scans[:, ScanColumn.SEQ].max()))
     return Acknowledged(boot_id, event_seq, scan_seq)

@@ -229,6 +229,10 @@ class ScanLoop(Generic[StateT]):
         a step changes nothing a later one depends on. Idle belts would fill the disk otherwise.
         """
         scans = frame.scans
+        if frame.boot_id != self._boot_id:
+            self._host.forget_unknown()
+        elif late := self._host.late_reads():
+            scans = (*late, *scans)
         inputs = Inputs(
             frame.boot_id,
             frame.line_state,

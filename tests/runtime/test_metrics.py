@@ -12,6 +12,8 @@ from plc_bench import Bench, BenchState, bench_layout
 from prometheus_client.parser import text_string_to_metric_families
 
 from sorter.errors import SorterError
+from sorter.host.registry import Registry
+from sorter.host.resolver import RegistryHost
 from sorter.model.codes import (
     NONE,
     Cause,
@@ -22,13 +24,17 @@ from sorter.model.codes import (
     PassResult,
     ScanVerdict,
 )
-from sorter.model.columns import EVENT_WIDTH, ChuteStateColumn
+from sorter.model.columns import EVENT_WIDTH, ChuteStateColumn, RuleColumn
 from sorter.model.frames import Frame, no_rows
+from sorter.model.plan import ReturnsPolicy
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics, SampleStore
 from sorter.runtime.supervisor import LinkSupervisor
 
+EMPTY_POLICY = ReturnsPolicy(
+    (), (), np.full(1, NONE, np.int64), np.zeros((len(RuleColumn), 0), np.int64)
+)
 Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -47,8 +53,10 @@ class Served:
         self.metrics = LineMetrics(bench_layout())
         self.client = MailboxClient(bench, bench.mailbox, 1)
         self.link = LinkSupervisor(bench, bench, np.random.default_rng(1))
+        self.registry = Registry.create(":memory:")
+        host = RegistryHost(self.registry, EMPTY_POLICY)
         self.server = MetricsServer(
-            "127.0.0.1", 0, LineCollector(self.metrics, self.client, [self.link])
+            "127.0.0.1", 0, LineCollector(self.metrics, self.client, [self.link], host)
         )
 
     def scrape(self) -> Scrape:
@@ -67,6 +75,7 @@ def served() -> Iterator[Served]:
     endpoint = Served()
     yield endpoint
     endpoint.server.close()
+    endpoint.registry.close()
 
 
 def test_scrape_of_an_idle_line(served: Served) -> None:

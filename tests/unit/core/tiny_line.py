@@ -248,13 +248,14 @@ class TinyLine:
         category: str = "fashion",
         hazmat: int = 0,
         days_held: int = 3,
+        seq: int = 0,
     ) -> None:
         facts = [known, Grade[grade], CATEGORIES.index(category), 0, hazmat, 1000, 0, days_held]
         if not known or verdict != "READ":
             facts = [0 if verdict == "READ" else -1] + [-1] * 7
         code = int(ScanVerdict[verdict])
         identity = identity if verdict == "READ" else 0
-        row = [0, list(SCANNERS).index(scanner), at, 0, code, identity, *facts]
+        row = [seq, list(SCANNERS).index(scanner), at, 0, code, identity, *facts]
         self._report(at + trailing, scan_row=row)
 
     def fires(self, parcel: Parcel, *, slack: int = 500) -> None:
