@@ -19,7 +19,15 @@ from sorter.runtime.reconcile import (
 )
 from sorter.runtime.replay import replay
 
-__all__ = ["Account", "Discrepancy", "Finding", "Record", "account_for", "replay_difference"]
+__all__ = [
+    "Account",
+    "Discrepancy",
+    "Finding",
+    "Record",
+    "TruthRow",
+    "account_for",
+    "replay_difference",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,16 @@ class JsonLineProcess:
             self._reader = None
         return await self._exit_code()
 
+    async def kill(self) -> None:
+        """Kill the child (SIGKILL), as a power cut would, and wait for its end."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+            self._reader = None
+
     def stderr_tail(self) -> str:
         """Return the last lines that the child wrote to stderr."""
         with contextlib.suppress(OSError):

@@ -1,0 +1,146 @@
+"""Draws one fault of each kind, of a size that a short run can show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from plc_sim.scenario import Fault
+from sorter.config.models import LineFile
+
+Values = dict[str, Any]
+TAIL_S: Final = 20.0
+"""Faults also come so long after the last parcel was put on the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineShape:
+    """Of the line and the run, what faults need to know.
+
+    Attributes
+    ----------
+    chutes, zones, eyes, scanners : tuple of str
+        Chutes with a diverter only.
+    parcels : int
+    span_s : float
+        Simulated time in which faults come.
+    """
+
+    chutes: tuple[str, ...]
+    zones: tuple[str, ...]
+    eyes: tuple[str, ...]
+    scanners: tuple[str, ...]
+    parcels: int
+    span_s: float
+
+    @classmethod
+    def of(cls, line_file: LineFile, parcels: int, rate_parcels_per_h: float) -> LineShape:
+        """Return the shape of a line for a run of so many parcels."""
+        line = line_file.line
+        return cls(
+            tuple(chute.name for chute in line.chutes if chute.side != "end"),
+            tuple(zone.name for zone in line.zones),
+            tuple(eye.name for eye in line.photo_eyes),
+            tuple(scanner.name for scanner in line.scanners),
+            parcels,
+            parcels * 3600 / rate_parcels_per_h + TAIL_S,
+        )
+
+
+class Dice:
+    """Draws rounded values, so that a story reads well."""
+
+    def __init__(self, draw: np.random.Generator, shape: LineShape) -> None:
+        self._draw = draw
+        self.shape = shape
+
+    def at_s(self) -> float:
+        """Draw some moment of the run."""
+        return self.between(0.5, self.shape.span_s)
+
+    def between(self, least: float, most: float) -> float:
+        """Draw any value in between."""
+        return round(float(self._draw.uniform(least, most)), 2)
+
+    def log_between(self, least: float, most: float) -> float:
+        """Draw any order of magnitude in between alike."""
+        return round(float(np.exp(self._draw.uniform(np.log(least), np.log(most)))), 2)
+
+    def count(self, least: int, most: int) -> int:
+        """Draw a whole number, bounds included."""
+        return int(self._draw.integers(least, most + 1))
+
+    def one_of(self, values: tuple[Any, ...]) -> Any:
+        """Draw one of them."""
+        return values[int(self._draw.integers(len(values)))]
+
+
+def _read_fault(dice: Dice, most: int) -> Values:
+    parcels = dice.count(1, most)
+    return {"from_parcel": dice.count(0, dice.shape.parcels - parcels), "parcels": parcels}
+
+
+def _for_a_while(dice: Dice, least_s: float, most_s: float) -> Values:
+    return {"at_s": dice.at_s(), "for_s": dice.log_between(least_s, most_s)}
+
+
+DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
+    # --- floor
+    "jam": lambda dice: {
+        "at_s": dice.at_s(),
+        "zone": dice.one_of(dice.shape.zones),
+        "clear_after_s": dice.between(3, 15),
+    },
+    "e_stop": lambda dice: _for_a_while(dice, 1, 15),
+    "failed_divert": lambda dice: {
+        "chute": dice.one_of(dice.shape.chutes),
+        "at_s": dice.at_s(),
+        "times": dice.count(1, 3),
+    },
+    "chute_jam": lambda dice: {
+        "chute": dice.one_of(dice.shape.chutes),
+        **_for_a_while(dice, 2, 30),
+    },
+    "no_read": lambda dice: _read_fault(dice, 10),
+    "multi_read": lambda dice: _read_fault(dice, 4),
+    "swapped_codes": lambda dice: _read_fault(dice, 4),
+    "encoder_slip": lambda dice: {"at_s": dice.at_s(), "slip_mm": dice.log_between(1, 1000)},
+    # --- link, host, disk, clock, processes
+    "link_cut": lambda dice: _for_a_while(dice, 0.1, 60),
+    "link_half_open": lambda dice: _for_a_while(dice, 0.5, 40),
+    "link_latency": lambda dice: {
+        **_for_a_while(dice, 2, 60),
+        "latency_ms": dice.log_between(1, 60),
+        "jitter_ms": dice.between(0, 20),
+    },
+    "link_loss": lambda dice: {
+        **_for_a_while(dice, 2, 60),
+        "share": dice.log_between(0.01, 0.2),
+        "stall_ms": dice.between(20, 220),
+    },
+    "host_down": lambda dice: _for_a_while(dice, 2, 60),
+    "disk_full": lambda dice: _for_a_while(dice, 2, 60),
+    "clock_step": lambda dice: {
+        "at_s": dice.at_s(),
+        "step_s": dice.one_of((-86_400, -3600, -1, 1, 3600, 86_400)),
+    },
+    "kill_controller": lambda dice: {"at_s": dice.at_s(), "down_s": dice.log_between(0.1, 20)},
+    "kill_plc": lambda dice: {"at_s": dice.at_s(), "down_s": dice.log_between(0.1, 20)},
+}
+"""By kind of fault; every kind that a scenario knows is here."""
+
+_FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
+
+
+def drawable_kinds() -> tuple[str, ...]:
+    """Return every kind of fault, in an order that never depends on the run."""
+    return tuple(sorted(DRAWS))
+
+
+def draw_fault(kind: str, draw: np.random.Generator, shape: LineShape) -> Fault:
+    """Return a fault of that kind."""
+    return _FAULT.validate_python({"kind": kind, **DRAWS[kind](Dice(draw, shape))})

@@ -1,0 +1,129 @@
+"""Which effects each kind of fault may have. Whatever is not allowed here fails the run.
+
+An effect is something that happened to a parcel although nothing of the sort may happen on a
+sound line. What a fault does *not* have here it must not cause: a failed divert, a cut link, a full
+disk or a killed controller costs laps, and never a parcel.
+
+Four effects no fault excuses: a parcel without an end, one that was counted twice, a record left
+open, and a record that names another chute than the one the parcel lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+
+class Effect(Enum):
+    """What can become of a parcel or of its record."""
+
+    # --- never excused
+    NO_DISPOSITION = "no final disposition"
+    LEFT_OPEN = "an older record left open"
+    COUNTED_TWICE = "counted twice"
+    OTHER_CHUTE = "recorded in another chute than it lies in"
+    OTHER_END = "recorded as ended otherwise than it did"
+    # --- only where a fault explains it
+    NEVER_SEEN = "on the line without any record"
+    GHOST = "a record without a parcel"
+    LOST_AND_ENDED = "given up as lost, though it lies in a chute"
+    FOUND_AGAIN = "given up as lost, met again as unexpected"
+    UNEXPECTED = "met where nobody expected it"
+    LOST = "given up as lost, and is off the line"
+    REMOVED = "taken off the line"
+    MISSORTED = "in another chute than commanded, and recorded so"
+    OTHER_LABEL = "sorted by a code the scanner read, which is not its own"
+    MISTAKEN = "sorted by a code that was never read on it"
+
+
+NEVER: Final = frozenset(
+    {
+        Effect.NO_DISPOSITION,
+        Effect.LEFT_OPEN,
+        Effect.COUNTED_TWICE,
+        Effect.OTHER_CHUTE,
+        Effect.OTHER_END,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one kind of fault may do.
+
+    Attributes
+    ----------
+    may : frozenset of Effect
+    because : str
+        Why nothing better is possible; for a fault without effects, why none is.
+    most : callable
+        Parcels that may suffer each effect from this fault.
+    """
+
+    may: frozenset[Effect]
+    because: str
+    most: Callable[[Any], int] = lambda _fault: 1_000_000
+
+
+def _nothing(because: str) -> Rule:
+    return Rule(frozenset(), because)
+
+
+_OFF_THE_BELT: Final = frozenset({Effect.REMOVED, Effect.LOST})
+_OUT_OF_PLACE: Final = frozenset(
+    {Effect.FOUND_AGAIN, Effect.UNEXPECTED, Effect.LOST_AND_ENDED, Effect.MISSORTED}
+)
+
+RULES: Final[dict[str, Rule]] = {
+    # --- floor
+    "jam": Rule(
+        _OFF_THE_BELT | {Effect.NEVER_SEEN, Effect.FOUND_AGAIN, Effect.UNEXPECTED},
+        "an operator takes what lies in the zone off the belt; at its borders nobody can say "
+        "which parcels those were",
+    ),
+    "e_stop": _nothing("the belt stands still and goes on; positions are encoder counts"),
+    "failed_divert": _nothing("the next eye sees the parcel; it comes round again"),
+    "chute_jam": _nothing("other chutes of the group, the overflow or another lap"),
+    "no_read": _nothing("the no-read outlet takes it"),
+    "multi_read": Rule(
+        frozenset({Effect.OTHER_LABEL}),
+        "two codes on one parcel go to the conflict outlet; the first one read may be the "
+        "neighbour's",
+        lambda fault: 2 * fault.parcels,
+    ),
+    "swapped_codes": Rule(
+        frozenset({Effect.OTHER_LABEL}),
+        "the controller can know no more than what was read",
+        lambda fault: 2 * fault.parcels,
+    ),
+    "encoder_slip": Rule(
+        _OUT_OF_PLACE | {Effect.LOST, Effect.OTHER_LABEL, Effect.MISTAKEN},
+        "positions are encoder counts: what was on the belt is elsewhere by as much as it slipped",
+    ),
+    # --- link, host, disk, clock, processes
+    "link_cut": _nothing("events wait in the PLC's rings; commands sent before still fire"),
+    "link_half_open": _nothing("as a cut; late writes are refused by their expiry"),
+    "link_latency": _nothing("it costs slack; a missed deadline costs a lap"),
+    "link_loss": _nothing("it costs slack; a missed deadline costs a lap"),
+    "host_down": _nothing("parcels without a record go to the no-data outlet"),
+    "disk_full": _nothing("steps wait in memory, events stay unacknowledged in the PLC"),
+    "clock_step": _nothing("nothing that decides looks at the wall clock"),
+    "kill_controller": _nothing("journal and rings hold everything that was known"),
+    "kill_plc": Rule(
+        _OFF_THE_BELT | {Effect.LOST_AND_ENDED, Effect.NEVER_SEEN, Effect.UNEXPECTED},
+        "the belt is emptied and the PLC's rings are gone with what nobody had read",
+    ),
+}
+"""By kind of fault; every kind that a scenario knows is here."""
+
+
+def allowance(faults: Iterable[Any]) -> dict[Effect, int]:
+    """Return how many parcels may suffer each effect when these faults come together."""
+    allowed: dict[Effect, int] = dict.fromkeys(Effect, 0)
+    for fault in faults:
+        rule = RULES[fault.kind]
+        for effect in rule.may:
+            allowed[effect] += rule.most(fault)
+    return allowed
