@@ -195,6 +195,7 @@ class ModbusBus:
     async def _find_fc23(self) -> bool:
         """Try FC23 on the reserved words of the command block, where a write changes nothing."""
         if self._fc23_unanswered:
+            self._fc23_unanswered = False
             return False
         link = self._link
         nothing = np.zeros(1, np.uint16)
@@ -203,8 +204,8 @@ class ModbusBus:
         try:
             response = await self._execute(request)
         except LinkTimeout:
-            # FC3 was answered a moment ago: this PLC ignores functions it does not know. The next
-            # connect does not ask again.
+            # FC3 was answered a moment ago: this PLC ignores functions it does not know, or the
+            # link froze just now. The next connect does not ask, the one after it does.
             self._fc23_unanswered = True
             raise
         if not response.isError():
@@ -234,10 +235,6 @@ class ModbusBus:
         client = self._client
         if client is None:
             raise LinkLost(self._name, "not connected")
-        if not client.connected:
-            # pymodbus would connect again by itself: to what may be another PLC start by now.
-            await self.close()
-            raise LinkLost(self._name, "the connection was closed by the peer")
         self._in_flight = True
         try:
             response: ModbusPDU = await client.execute(False, request)
@@ -246,6 +243,9 @@ class ModbusBus:
             # What is still under way on this connection must never be taken for a later answer.
             await self.close()
             raise problem from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         finally:
             self._in_flight = False
         return response
