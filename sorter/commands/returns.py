@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +16,31 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sorter.config.models import Service
+from sorter.errors import ReturnsFileError
 from sorter.host.barcode import read_payload
+from sorter.host.customers import CustomerHash
 from sorter.host.generate import escape_label, generate_returns, unescape_label
-from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.host.registry import AnnouncedReturn, Erased, Registry
 from sorter.host.returns_file import import_csv, import_online_retail, write_csv
 from sorter.host.returns_lines import ImportReport, counted
+from sorter.security.wall_clock import utc_now
 
 DEFAULT_REGISTRY = Path("var/returns.sqlite")
+DEFAULT_REFERENCE_KEY = Path("var/certs/controller/reference_key")
 PROGRESS_AFTER_S = 2.0
 REJECTS_SHOWN = 20
 
 RegistryOption = Annotated[
     Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
+]
+ReferenceKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference-key",
+        metavar="FILE",
+        help=f"Secret key of the customer references; {DEFAULT_REFERENCE_KEY} if it is there.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
@@ -44,6 +58,7 @@ def register(app: typer.Typer) -> None:
     group.command("import")(import_file)
     group.command("generate")(generate)
     group.command("show")(show)
+    group.command("forget")(forget)
     app.add_typer(group, name="returns")
 
 
@@ -56,19 +71,33 @@ def import_file(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="For what online-retail does not hold.")
     ] = 0,
+    reference_key: ReferenceKeyOption = None,
+    keep_days: Annotated[
+        int, typer.Option("--keep-days", min=1, help="Erase what was imported before that.")
+    ] = Service.model_fields["registry_retention_days"].default,
     as_json: JsonOption = False,
 ) -> None:
     """Import a return file into the registry; every line is accounted for.
+
+    Names and addresses are not read, and of a customer reference only a keyed hash is kept.
 
     Exit code 0: all lines accepted, 1: some lines rejected (each with line number and cause; the
     others are imported), or none below the header: nothing to import, 2: the file or the registry
     cannot be used, nothing is imported. Without an accepted line no new registry is made.
     """
+    customers = _customers(reference_key, needed=False)
     with _progress(f"importing {file.name}") as advance:
         if file_format is FileFormat.CSV:
-            report = import_csv(file, registry, advance)
+            report = import_csv(file, registry, advance, customers)
         else:
-            report = import_online_retail(file, registry, seed, advance)
+            report = import_online_retail(file, registry, seed, advance, customers)
+    if registry.is_file():
+        with Registry.open(registry) as opened:
+            expired = opened.erase_imported_before(today() - keep_days).returns
+        if expired:
+            report.remarks.append(
+                f"{counted(expired, 'return')} imported more than {keep_days} days ago: erased"
+            )
     total = _records_in(registry)
     if as_json:
         typer.echo(json.dumps(_report_json(report, registry, total)))
@@ -126,6 +155,59 @@ def show(
             typer.echo(f"{name:<13} {value}")
     if found is None:
         raise typer.Exit(1)
+
+
+def forget(
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="Customer reference; - reads it from stdin.")
+    ],
+    registry: RegistryOption = DEFAULT_REGISTRY,
+    reference_key: ReferenceKeyOption = None,
+    label: Annotated[
+        bool, typer.Option("--label", help="REF is the label of one return instead.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase all returns of a customer, from the registry file and from its log.
+
+    The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase,
+    2 no registry, no key, or another process kept the log from being emptied (run it again).
+    """
+    text = sys.stdin.readline().rstrip("\r\n") if reference == "-" else reference
+    if not text.strip():
+        raise typer.BadParameter("an empty reference is nobody's")
+    with Registry.open(registry) as opened:
+        if label:
+            found = find(opened, unescape_label(text))
+            identity = None if found is None else found.record.identity
+            erased = Erased(0, traceless=True) if identity is None else opened.erase_label(identity)
+        else:
+            customers = _customers(reference_key, needed=True)
+            assert customers is not None
+            erased = opened.erase_customer(customers.of(text))
+    if as_json:
+        typer.echo(json.dumps({"registry": str(registry), **asdict(erased)}))
+    else:
+        typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased")
+    if not erased.traceless:
+        raise ReturnsFileError(
+            f"{registry}: another process is reading it, so its log still holds what was erased; "
+            "run this again"
+        )
+    if not erased.returns:
+        raise typer.Exit(1)
+
+
+def today() -> int:
+    """Return the day, counted from 1970-01-01."""
+    return int(utc_now().timestamp()) // 86_400
+
+
+def _customers(key: Path | None, *, needed: bool) -> CustomerHash | None:
+    """Return the hash of the given key, of the usual one, or None when that is not there."""
+    if key is None and not DEFAULT_REFERENCE_KEY.is_file() and not needed:
+        return None
+    return CustomerHash.load(key or DEFAULT_REFERENCE_KEY)
 
 
 def find(registry: Registry, text: str) -> AnnouncedReturn | None:

@@ -6,7 +6,8 @@ Repository, CC BY 4.0; published CC0 in the R package ``onlineretail``.
 One return line becomes one parcel with the label ``InvoiceNo-StockCode-line number`` (plain
 text). A line of more than 24 units is a wholesale correction and is capped at 24 units. Country
 names become ISO codes, Channel Islands JE; what is no country becomes ZZ. The file has neither
-grade nor reason nor days held: they are drawn with a seed. The customer number is not kept.
+grade nor reason nor days held: they are drawn with a seed. Of the customer number
+only a keyed hash is kept, and that only when there is a key.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from sorter.host.customers import CustomerHash
 from sorter.host.generate import GRADE_SHARES, REASON_SHARES
 from sorter.host.registry import AnnouncedReturn, Registry, store
 from sorter.host.returns_lines import (
@@ -28,6 +30,8 @@ from sorter.host.returns_lines import (
     ReturnLines,
     SourceLine,
     counted,
+    customer_notes,
+    customer_of,
     finite_number,
     identity_of_label,
     iso_time,
@@ -138,7 +142,11 @@ def category_of(stock_code: str, description: str) -> str:
 
 
 def import_online_retail(
-    path: Path | str, registry: Registry | Path, seed: int = 0, progress: Progress = no_progress
+    path: Path | str,
+    registry: Registry | Path,
+    seed: int = 0,
+    progress: Progress = no_progress,
+    customers: CustomerHash | None = None,
 ) -> ImportReport:
     """Import a file with the columns of UCI Online Retail; see the module's text.
 
@@ -150,6 +158,8 @@ def import_online_retail(
     seed : int
         What is drawn for a line depends on the seed and the line's number only.
     progress : Progress
+    customers : CustomerHash or None
+        Without one customer numbers are not kept in any form.
 
     Raises
     ------
@@ -160,10 +170,10 @@ def import_online_retail(
     report = ImportReport(str(path), "online-retail")
     report.counts = {"capped": 0, "unknown_country": 0, "guest": 0}
     lines = ReturnLines(Path(path), report, progress)
-    count = store(_parsed(lines, report, seed), registry)
+    count = store(_parsed(lines, report, seed, customers), registry)
     report.inserted, report.updated = count.inserted, count.updated
     if report.accepted:
-        report.remarks = _notes(report, seed)
+        report.remarks = _notes(report, seed) + customer_notes(report.counts)
     return report
 
 
@@ -214,12 +224,14 @@ class _Draws:
         return Grade(grade), ReturnReason(reason), days_held
 
 
-def _parsed(lines: ReturnLines, report: ImportReport, seed: int) -> Iterator[AnnouncedReturn]:
+def _parsed(
+    lines: ReturnLines, report: ImportReport, seed: int, customers: CustomerHash | None
+) -> Iterator[AnnouncedReturn]:
     draws = _Draws(seed)
     for line in lines:
         drawn = draws.of(line.number)
         try:
-            announced = _parse(line, drawn, report.counts)
+            announced = _parse(line, drawn, report.counts, customers)
         except LineRejected as rejected:
             lines.reject(line.number, str(rejected))
             continue
@@ -228,7 +240,10 @@ def _parsed(lines: ReturnLines, report: ImportReport, seed: int) -> Iterator[Ann
 
 
 def _parse(
-    line: SourceLine, drawn: tuple[Grade, ReturnReason, int], counts: dict[str, int]
+    line: SourceLine,
+    drawn: tuple[Grade, ReturnReason, int],
+    counts: dict[str, int],
+    customers: CustomerHash | None,
 ) -> AnnouncedReturn:
     fields = line.fields
     invoice, stock_code = fields["invoiceno"].strip(), fields["stockcode"].strip()
@@ -258,10 +273,13 @@ def _parse(
         country,
         days_held,
     )
+    customer = customer_of(fields.get("customerid", ""), customers, counts)
     counts["capped"] += units > MAX_UNITS
     counts["unknown_country"] += country == UNKNOWN_COUNTRY
     counts["guest"] += not fields.get("customerid", "").strip()
-    return AnnouncedReturn(record, min(units, MAX_UNITS), announced_at=announced_at)
+    return AnnouncedReturn(
+        record, min(units, MAX_UNITS), announced_at=announced_at, customer=customer
+    )
 
 
 def _units(text: str) -> int:

@@ -1,7 +1,8 @@
 """The return registry: one SQLite table of announced returns, looked up by label or identity.
 
-The table holds no name, no address and no customer number. It is in WAL mode, so that an import
-in one process never blocks the look-ups of a running line in another.
+The table holds no name and no address, and of a customer reference only a keyed hash. It is in WAL
+mode, so that an import in one process never blocks the look-ups of a running line in another.
+What is deleted is overwritten in the file, and the log that still has it is emptied.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sorter.errors import ReturnsFileError
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 _APPLICATION_ID: Final = 0x50534F52  # "PSOR"
 _SCHEMA: Final = """
@@ -41,16 +42,24 @@ CREATE TABLE IF NOT EXISTS returns (
     width_mm INTEGER NOT NULL,
     height_mm INTEGER NOT NULL,
     weight_g INTEGER NOT NULL,
-    announced_at TEXT NOT NULL
+    announced_at TEXT NOT NULL,
+    customer BLOB NOT NULL,
+    imported_day INTEGER NOT NULL
 ) STRICT;
 """
+_INDEXES: Final = (
+    "CREATE INDEX returns_customer ON returns (customer) WHERE customer <> x''",
+    "CREATE INDEX returns_imported_day ON returns (imported_day)",
+)
 _COLUMNS: Final = (
     "identity, label, identity_hash, grade, category, reason, hazmat, value_cents, country,"
     " days_held, units, length_mm, width_mm, height_mm, weight_g, announced_at"
 )
 _UPSERT: Final = (
-    f"INSERT INTO returns ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608
-    " ON CONFLICT (identity) DO UPDATE SET "
+    f"INSERT INTO returns ({_COLUMNS}, customer, imported_day)"  # noqa: S608
+    f" VALUES ({', '.join('?' * 17)}, CAST(strftime('%s', 'now') AS INTEGER) / 86400)"
+    " ON CONFLICT (identity) DO UPDATE SET imported_day = excluded.imported_day,"
+    " customer = iif(excluded.customer = x'', customer, excluded.customer), "
     + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _COLUMNS.split(",")[1:])
 )
 _SELECT: Final = f"SELECT {_COLUMNS} FROM returns"  # noqa: S608
@@ -84,6 +93,8 @@ class AnnouncedReturn:
         Of the parcel, 0 when the announcement did not say.
     announced_at : str
         ISO 8601 time, empty when unknown.
+    customer : bytes
+        Keyed hash of the customer reference, empty when none is known; written, never read back.
     """
 
     record: ReturnRecord
@@ -93,6 +104,23 @@ class AnnouncedReturn:
     height_mm: int = 0
     weight_g: int = 0
     announced_at: str = ""
+    customer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What a deletion did.
+
+    Attributes
+    ----------
+    returns : int
+        Records deleted.
+    traceless : bool
+        Whether the log that held them could be emptied; another process may be reading it.
+    """
+
+    returns: int
+    traceless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +161,11 @@ class Registry:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA secure_delete = ON")
                 if _is_new(connection, name):
                     connection.execute("BEGIN IMMEDIATE")
-                    connection.execute(_SCHEMA)
+                    for statement in (_SCHEMA, *_INDEXES):
+                        connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     connection.execute("COMMIT")
@@ -184,6 +214,32 @@ class Registry:
         self._own_changes += 1
         inserted = self.count() - before
         return ImportCount(inserted, cursor.rowcount - inserted if cursor.rowcount > 0 else 0)
+
+    def erase_customer(self, customer: bytes) -> Erased:
+        """Delete all records with this keyed hash, without a trace."""
+        return self._erased(self._delete("customer = ? AND customer <> x''", customer))
+
+    def erase_label(self, text: str) -> Erased:
+        """Delete the record whose label or identity is exactly `text`, without a trace."""
+        return self._erased(self._delete("? IN (label, identity)", _storable(text)))
+
+    def erase_imported_before(self, day: int) -> Erased:
+        """Delete all records imported before a day, counted from 1970-01-01."""
+        deleted = self._delete("imported_day < ?", day)
+        return self._erased(deleted) if deleted else Erased(0, traceless=True)
+
+    def _delete(self, where: str, value: bytes | str | int) -> int:
+        with _explained(self._name):
+            statement = f"DELETE FROM returns WHERE {where}"  # noqa: S608 - three fixed texts
+            deleted = self._connection.execute(statement, (value,)).rowcount
+        self._own_changes += bool(deleted)
+        return deleted
+
+    def _erased(self, deleted: int) -> Erased:
+        """Empty the log: until then it holds what has been overwritten in the file."""
+        with _explained(self._name):
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return Erased(deleted, traceless=not busy)
 
     def lookup(self, text: str) -> AnnouncedReturn | None:
         """Return the record whose label or identity is exactly `text`."""
@@ -315,6 +371,7 @@ def _to_row(announced: AnnouncedReturn) -> tuple[Any, ...]:
         announced.height_mm,
         announced.weight_g,
         announced.announced_at,
+        announced.customer,
     )
 
 

@@ -15,6 +15,7 @@ country          yes       ISO 3166-1 alpha-2
 days_held        yes       days from delivery to return, empty: unknown
 length_mm ...    no        also width_mm, height_mm, weight_g: of the parcel, empty: unknown
 announced_at     no        ISO 8601 time
+customer_refer.  no        ``customer_reference``: kept as a keyed hash, see ``customers``
 ===============  ========  ======================================================================
 """
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sorter.errors import ReturnsFileError
+from sorter.host.customers import CustomerHash
 from sorter.host.feed import feed_from_registry
 from sorter.host.generate import escape_label, unescape_label
 from sorter.host.online_retail import import_online_retail
@@ -38,6 +40,8 @@ from sorter.host.returns_lines import (
     LineRejected,
     Progress,
     ReturnLines,
+    customer_notes,
+    customer_of,
     identity_of_label,
     iso_time,
     no_progress,
@@ -51,6 +55,8 @@ __all__ = ["COLUMNS", "feed_from_registry", "import_csv", "import_online_retail"
 
 OPTIONAL: Final = ("length_mm", "width_mm", "height_mm", "weight_g", "announced_at")
 COLUMNS: Final = NEEDED_COLUMNS["csv"] + OPTIONAL
+CUSTOMER: Final = "customer_reference"
+"""Optional, too, but never written: nobody can tell a reference from what is kept of it."""
 
 Value = TypeVar("Value")
 
@@ -68,12 +74,16 @@ _GRADES: Final = {grade.name: grade for grade in Grade}
 
 
 def import_csv(
-    path: Path | str, registry: Registry | Path, progress: Progress = no_progress
+    path: Path | str,
+    registry: Registry | Path,
+    progress: Progress = no_progress,
+    customers: CustomerHash | None = None,
 ) -> ImportReport:
     """Import a file in the own format; see the module's text.
 
     A label that stands in the file twice is accepted once; one that the registry already has
     replaces the older record. A registry given by its path is made when there is a good line.
+    Of a customer reference a keyed hash is kept with `customers`, and nothing without.
 
     Raises
     ------
@@ -83,16 +93,19 @@ def import_csv(
     """
     report = ImportReport(str(path), "csv")
     lines = ReturnLines(Path(path), report, progress)
-    count = store(_parsed(lines, report), registry)
+    count = store(_parsed(lines, report, customers), registry)
     report.inserted, report.updated = count.inserted, count.updated
+    report.remarks = customer_notes(report.counts)
     return report
 
 
-def _parsed(lines: ReturnLines, report: ImportReport) -> Iterator[AnnouncedReturn]:
+def _parsed(
+    lines: ReturnLines, report: ImportReport, customers: CustomerHash | None
+) -> Iterator[AnnouncedReturn]:
     first_seen: dict[str, int] = {}
     for line in lines:
         try:
-            announced = _parse(line.fields)
+            announced = _parse(line.fields, customers, report.counts)
             earlier = first_seen.setdefault(announced.record.identity, line.number)
             if earlier != line.number:
                 raise LineRejected(f"same label as line {earlier}")
@@ -103,7 +116,9 @@ def _parsed(lines: ReturnLines, report: ImportReport) -> Iterator[AnnouncedRetur
         yield announced
 
 
-def _parse(fields: dict[str, str]) -> AnnouncedReturn:
+def _parse(
+    fields: dict[str, str], customers: CustomerHash | None, counts: dict[str, int]
+) -> AnnouncedReturn:
     label = unescape_label(fields["label"])
     if not label.strip():
         raise LineRejected("label is empty")
@@ -134,9 +149,10 @@ def _parse(fields: dict[str, str]) -> AnnouncedReturn:
         name: whole_number(text, name, 0, limit) if (text := fields.get(name, "").strip()) else 0
         for name, limit in _SIZE_LIMITS.items()
     }
-    return AnnouncedReturn(
-        record, announced_at=iso_time(time_text, "announced_at") if time_text else "", **sizes
-    )
+    announced_at = iso_time(time_text, "announced_at") if time_text else ""
+    # Last, so that a rejected line counts as no customer's.
+    customer = customer_of(fields.get(CUSTOMER, ""), customers, counts)
+    return AnnouncedReturn(record, announced_at=announced_at, customer=customer, **sizes)
 
 
 def _one_of(known: dict[str, Value], text: str, name: str) -> Value:

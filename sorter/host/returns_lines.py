@@ -19,6 +19,7 @@ from typing import Final
 
 from sorter.errors import ReturnsFileError
 from sorter.host.barcode import read_payload
+from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
 
 MAX_LINE_BYTES: Final = 16_384
 MAX_LABEL_BYTES: Final = 227
@@ -224,6 +225,32 @@ def identity_of_label(label: str) -> str:
     if not reading.legible:
         raise LineRejected(f"label is not legible: {reading.problem}")
     return reading.key
+
+
+def customer_of(text: str, customers: CustomerHash | None, counts: dict[str, int]) -> bytes:
+    """Return what is kept of a customer reference: its keyed hash, or nothing without a key."""
+    reference = text.strip()
+    if not reference:
+        return b""
+    if len(reference) > MAX_REFERENCE_CHARACTERS:
+        raise LineRejected(
+            f"customer reference is longer than {MAX_REFERENCE_CHARACTERS} characters"
+        )
+    kept = "customers_hashed" if customers is not None else "customers_dropped"
+    counts[kept] = counts.get(kept, 0) + 1
+    return b"" if customers is None else customers.of(reference)
+
+
+def customer_notes(counts: dict[str, int]) -> list[str]:
+    """Return what people must know of the customer references of a file."""
+    dropped = counts.get("customers_dropped", 0)
+    if not dropped:
+        return []
+    return [
+        f"{counted(dropped, 'line')} with a customer reference, which is not kept: there is no key"
+        " to hash it with (`sorter certs init` makes one); `sorter returns forget` will not find"
+        " these returns by customer"
+    ]
 
 
 def whole_number(text: str, name: str, low: int, high: int) -> int:
