@@ -7,6 +7,7 @@ are skipped.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from plc_sim.inprocess import InProcessBus, VirtualClock
 from plc_sim.rig import Rig
 from plc_sim.scenario import line_path, load_scenario
 from sorter.app.closed import FeedRow, announce_returns, run_on
+from sorter.app.soak import Rounds, soak_on
 from sorter.config.load import load_line
 from sorter.errors import JournalError
+
+ROUND_PARCELS = 10_000
 
 
 def simulate(
@@ -74,6 +78,61 @@ def simulate(
         )
     summary["simulated_s"] = round(rig.now_ns / 1e9, 3)
     return summary
+
+
+def soak(
+    scenario_path: Path,
+    *,
+    parcels: int,
+    seed: int,
+    journal_path: Path,
+    round_parcels: int = ROUND_PARCELS,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Sort the same generated returns round after round, in bounded memory.
+
+    Parameters
+    ----------
+    scenario_path : Path
+    parcels, seed : int
+    journal_path : Path
+        Must not exist.
+    round_parcels : int
+        In a round at most.
+    progress : callable
+        Gets the number of parcels on the way or done, now and then.
+
+    Returns
+    -------
+    dict
+        See :func:`sorter.app.soak.soak_on`.
+    """
+    scenario = load_scenario(scenario_path)
+    loaded = load_line(line_path(scenario_path, scenario))
+    count = max(1, round(parcels / round_parcels))
+    registry, rows = announce_returns(min(parcels, round_parcels), seed)
+    rig = Rig(scenario, loaded.line_file, [_parcel(row) for row in rows], seed)
+    rig.start_arrivals()
+    seeds = itertools.count(seed + 1)
+    with registry:
+        result = soak_on(
+            loaded,
+            clock=VirtualClock(rig),
+            bus=InProcessBus(rig),
+            registry=registry,
+            journal_path=journal_path,
+            notes={"scenario": scenario.name, "seed": str(seed)},
+            rounds=Rounds(
+                parcels=len(rows),
+                count=count,
+                drained=lambda: rig.settled,
+                truth=rig.truth.ends,
+                begin_next=lambda: rig.begin_again(next(seeds)),
+            ),
+            progress=progress,
+        )
+    result["simulated_s"] = round(rig.now_ns / 1e9, 3)
+    return result
 
 
 def _parcel(row: FeedRow) -> FeedParcel:

@@ -117,13 +117,39 @@ class FloorMemory:
         set_up_stations(self.ints, self.reals, stations)
         self._set_up_line(scenario, line, seed)
         set_up_inductions(self.ints, self.reals, scenario, line, [mm for mm, _, _ in stations])
-        self._set_up_parcels(scenario, feed, seed)
-        set_up_scales(self.ints, scenario.scales, feed, seed)
-        read_faults = [fault for fault in scenario.faults if isinstance(fault, ReadFault)]
-        texts = set_up_scanners(self.ints, scenario.scanners, read_faults, feed, inductions, seed)
+        texts = self._set_up_feed(scenario, feed, seed)
         self.texts = np.array(bytearray(texts), np.uint8)
         for stream in range(len(self._streams)):
             self._fill_stream(stream)
+
+    def _set_up_feed(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> bytes:
+        """Write what is known of each parcel before it comes; return all labels end to end."""
+        inductions = int(self.ints[c.INDUCTIONS])
+        self._set_up_parcels(scenario, feed, seed)
+        set_up_scales(self.ints, scenario.scales, feed, seed)
+        read_faults = [fault for fault in scenario.faults if isinstance(fault, ReadFault)]
+        return set_up_scanners(self.ints, scenario.scanners, read_faults, feed, inductions, seed)
+
+    def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
+        """Let the same parcels come once more, with new draws, onto a line that is empty.
+
+        Who is in which chute is forgotten: only a take-away asks for it, and it has carried them
+        off by then. What the belt did before nobody asks for any more.
+        """
+        ints, reals = self.ints, self.reals
+        self.parcels[:] = 0
+        self._set_up_feed(scenario, feed, seed)
+        self.log.clear()
+        for cell in (c.NEXT_ROW, c.RELEASED, c.LOG_SIZE):
+            ints[cell] = 0
+        ints[c.STARTED_NS] = -1
+        for table, size, width in (
+            (c.AT_PIECES, c.PIECES, c.PIECE_REALS),
+            (c.AT_MARKS, c.MARKS, c.JUMP_REALS),
+        ):
+            first, last = int(ints[table]), int(ints[table] + (ints[size] - 1) * width)
+            reals[first : first + width] = reals[last : last + width].copy()
+            ints[size] = 1
 
     def _set_up_line(self, scenario: ScenarioFile, line: Line, seed: int) -> None:
         reals = self.reals

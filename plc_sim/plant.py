@@ -139,6 +139,13 @@ class Plant:
             start_arrivals(self._ints)
             self._faults.start()
 
+    def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
+        """Let the same parcels come once more; the line must be empty."""
+        self.memory.begin_again(scenario, feed, seed)
+        jams, _ = draw_jams(scenario, self.line, len(feed), seed)
+        self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams
+        self.start()
+
     def command_written(self) -> None:
         """Tell that the command block was written."""
         self._cells[c.COMMAND_WRITTEN] = 1

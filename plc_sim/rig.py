@@ -50,6 +50,9 @@ class Rig:
         self.image = MailboxImage.from_config(line_file.io.mailbox)
         self.plc = Plc(self.image, line, scenario.plc.boot_id)
         self.plant = plant = Plant(scenario, line, feed, seed, self.plc)
+        self._scenario = scenario
+        self._feed = feed
+        self._settled_ns = -1
         self.scan_ns = round(scenario.plc.scan_ms * 1e6)
         encoder, tick = plant.encoder_now(), plant.tick_now()
         for chute in range(len(line.chutes)):
@@ -96,6 +99,25 @@ class Rig:
     def start_arrivals(self) -> None:
         """Let parcels come from now on; scheduled faults count from here too."""
         self.plant.start()
+
+    def begin_again(self, seed: int) -> None:
+        """Let the parcels of the feed come once more, with other draws.
+
+        Call it when :attr:`settled`; the truth ledger begins anew.
+        """
+        self._settled_ns = -1
+        self.plant.begin_again(self._scenario, self._feed, seed)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the line has been empty for two laps: nothing of a parcel is left anywhere."""
+        if not self.finished:
+            self._settled_ns = -1
+            return False
+        if self._settled_ns < 0:
+            line = self.plant.line
+            self._settled_ns = self.now_ns + round(2e9 * line.length_mm / line.belt_speed_mm_s)
+        return self.now_ns >= self._settled_ns
 
     # --- time -----------------------------------------------------------------------------------
     def command_written(self) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from sorter.app.assembly import assemble, run_info, summary_of
+from sorter.app.drained import UntilDrained
 from sorter.config.load import LoadedLine
-from sorter.core.state import State
 from sorter.host.generate import FeedRow, feed_row, generate_returns
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
-from sorter.model.columns import LineField
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal
 from sorter.runtime.journal_parcels import ParcelRow
@@ -29,11 +28,6 @@ __all__ = ["FeedRow", "announce_returns", "run_on"]
 
 UNHURRIED_PERIOD_NS = 100_000_000
 """Longest wait on a bus that reports all news at once; 5 ms, the live value, is for polled ones."""
-PATIENCE_LAPS = 2.0
-STALL_PATIENCES = 20
-"""A line on which no parcel comes or goes for so many times the patience will not move again."""
-ASKS_PER_LOOK = 16
-ASKS_PER_PROGRESS = 4096
 
 
 def announce_returns(count: int, seed: int) -> tuple[Registry, list[FeedRow]]:
@@ -81,10 +75,7 @@ def run_on(
         The summary of the run, reconciled with the truth.
     """
     started_s = time.perf_counter()
-    rings = loaded.line_file.io.mailbox
-    # The PLC keeps what is not committed: long before a ring is full, it must be.
-    commit_steps = min(DEFAULT_COMMIT_STEPS, rings.scan_slots // 2, rings.event_slots // 16)
-    journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps)
+    journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps_for(loaded))
     controller = assemble(
         loaded,
         clock=clock,
@@ -95,16 +86,32 @@ def run_on(
         timing=LoopTiming(period_ns=UNHURRIED_PERIOD_NS),
         generator=np.random.default_rng(0),
     )
-    until = _Until(drained, clock, controller.state, loaded, journal, progress)
-    with _no_collections():
+    parcels: list[ParcelRow] = []
+
+    def ended() -> bool:
+        # The loop closes the journal next; its parcels are asked for while it is open.
+        parcels.extend(journal.parcels())
+        return True
+
+    until = UntilDrained(drained, clock, controller.state, loaded.layout, ended, progress)
+    with no_collections():
         asyncio.run(controller.loop.run(until))
     wall_s = time.perf_counter() - started_s
-    found = reconcile_rows(until.parcels, loaded.layout.chute_names, truth())
+    found = reconcile_rows(parcels, loaded.layout.chute_names, truth())
     return summary_of(controller, journal, loaded, "in_process", wall_s, found)
 
 
+def commit_steps_for(loaded: LoadedLine) -> int:
+    """Return after how many steps to commit.
+
+    The PLC keeps what is not committed: long before a ring is full, it must be.
+    """
+    rings = loaded.line_file.io.mailbox
+    return min(DEFAULT_COMMIT_STEPS, rings.scan_slots // 2, rings.event_slots // 16)
+
+
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
+def no_collections() -> Iterator[None]:
     """Do without the cyclic garbage collector: the loop leaves no cycles, and looking costs."""
     was_on = gc.isenabled()
     gc.disable()
@@ -113,63 +120,3 @@ def _no_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-class _Until:
-    """Ends a closed run: drained, and every parcel closed or given up."""
-
-    def __init__(
-        self,
-        drained: Callable[[], bool],
-        clock: Clock,
-        state: State,
-        loaded: LoadedLine,
-        journal: InlineJournal,
-        progress: Callable[[int], None],
-    ) -> None:
-        layout = loaded.layout
-        self._drained = drained
-        self._clock = clock
-        self._state = state
-        self._journal = journal
-        self._progress = progress
-        lap_ms = layout.counts_to_ms(float(layout.line[LineField.LENGTH_COUNTS]))
-        self._patience_ns = int(lap_ms * 1e6 * PATIENCE_LAPS)
-        self._give_up_ns = -1
-        self._moved_ns = 0
-        self._last_seen = (0, 0)
-        self._asked = 0
-        self._over = False
-        self.parcels: list[ParcelRow] = []
-
-    def __call__(self) -> bool:
-        self._asked += 1
-        if self._asked % ASKS_PER_LOOK and not self._over:
-            return False  # a few idle steps at the end cost less than looking in every step
-        if self._asked % ASKS_PER_PROGRESS == 0:
-            self._progress(self._state.next_parcel_id - 1)
-        now_ns = self._clock.now_ns()
-        tracked = self._state.tracked_count()
-        if not self._drained():
-            return self._stalled(now_ns, tracked)
-        if self._give_up_ns < 0:
-            self._give_up_ns = now_ns + self._patience_ns
-        if tracked and now_ns < self._give_up_ns:
-            return False
-        return self._end()
-
-    def _stalled(self, now_ns: int, tracked: int) -> bool:
-        """End a run in which nothing has come or gone for many laps: it never would."""
-        seen = (self._state.next_parcel_id, tracked)
-        if seen != self._last_seen:
-            self._last_seen = seen
-            self._moved_ns = now_ns
-        if now_ns - self._moved_ns < STALL_PATIENCES * self._patience_ns:
-            return False
-        return self._end()
-
-    def _end(self) -> bool:
-        # The loop closes the journal next; its parcels are asked for while it is open.
-        self.parcels = self._journal.parcels()
-        self._over = True
-        return True

@@ -135,6 +135,14 @@ class InlineJournal(_OneRun):
         self._commit()
         return self._writer.parcels()
 
+    def take_parcels(self) -> list[ParcelRow]:
+        """Return the rows of parcels that this has not returned before; those on the line later.
+
+        For runs so long that not all rows can be kept; call it while the line is empty.
+        """
+        self._commit()
+        return self._writer.take_parcels()
+
     def close(self) -> None:
         """Commit what is pending and close. A second call does nothing.
 

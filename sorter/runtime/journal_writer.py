@@ -98,6 +98,7 @@ class JournalWriter:
             raise
         self._hash = StepHash()
         self._batch: _Batch | None = None
+        self._taken = 0
         try:
             self._begin_run(info)
         except (sqlite3.Error, JournalError) as error:
@@ -267,6 +268,17 @@ class JournalWriter:
         found = {row[0]: ParcelRow(*row) for row in rows} | self._ended
         found.update({row.parcel: row for row in self.book.still_open()})
         return [found[number] for number in sorted(found)]
+
+    def take_parcels(self) -> list[ParcelRow]:
+        """Return the rows of ended parcels with numbers above those returned before."""
+        rows = self._connection.execute(
+            "SELECT * FROM parcels WHERE run = ? AND parcel > ? ORDER BY parcel",
+            (self.run, self._taken),
+        ).fetchall()
+        found = [ParcelRow(*row) for row in rows] + list(self._ended.values())
+        self._ended = {}
+        self._taken = max((row.parcel for row in found), default=self._taken)
+        return found
 
     def finish(self) -> None:
         """Write down what is still on the line, mark the run as ended cleanly and close.

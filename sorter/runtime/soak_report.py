@@ -1,0 +1,155 @@
+"""What a long run does to a process: memory, files, threads and latency over time.
+
+A leak is a slope that does not end, so everything is judged behind a warm-up: the first tenth of
+the run, in which caches fill and pools reach their size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+TENTHS: Final = 10
+MILLION: Final = 1_000_000
+BYTES_PER_MB: Final = 1_000_000
+MEMORY_LIMIT_MB: Final = 1.0
+"""Largest slope of memory, per million parcels."""
+LATENCY_LIMIT: Final = 0.10
+"""Largest part by which the 99th percentile may grow from the first tenth to the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at a process.
+
+    Attributes
+    ----------
+    parcels : int
+        Sorted so far.
+    wall_s : float
+        Since the first parcel.
+    rss_bytes, files, threads : int
+        Resident memory, open file descriptors, threads.
+    tasks : int
+        asyncio tasks.
+    journal_bytes : int
+        On the disk: file, write-ahead log and reserve.
+    """
+
+    parcels: int
+    wall_s: float
+    rss_bytes: int
+    files: int
+    threads: int
+    tasks: int
+    journal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Time from a frame's arrival to its commands, in one tenth of the run."""
+
+    p50_us: float
+    p99_us: float
+    steps: int
+
+    @classmethod
+    def of(cls, latencies_ns: Sequence[int] | np.ndarray[Any, Any]) -> Latency:
+        """Return the percentiles of some latencies."""
+        if not len(latencies_ns):
+            return cls(0.0, 0.0, 0)
+        p50, p99 = np.percentile(np.asarray(latencies_ns), (50, 99)) / 1000.0
+        return cls(round(float(p50), 2), round(float(p99), 2), len(latencies_ns))
+
+
+def look_at(pid: int, parcels: int, wall_s: float, tasks: int, journal: Path) -> Sample:
+    """Return a sample of a running process; Linux only.
+
+    Raises
+    ------
+    OSError
+        There is no such process, or it is somebody else's.
+    """
+    process = Path("/proc") / str(pid)
+    pages = int((process / "statm").read_text().split()[1])
+    return Sample(
+        parcels,
+        round(wall_s, 3),
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        len(os.listdir(process / "fd")),
+        len(os.listdir(process / "task")),
+        tasks,
+        _bytes_of(journal),
+    )
+
+
+def _bytes_of(journal: Path) -> int:
+    total = 0
+    for path in journal.parent.glob(journal.name + "*"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def slope_per_million(parcels: Sequence[float], values: Sequence[float]) -> float:
+    """Return how much a value grows in a million parcels: the line of least squares."""
+    if len(set(parcels)) < 2:
+        return 0.0
+    return float(np.polyfit(np.asarray(parcels), np.asarray(values), 1)[0] * MILLION)
+
+
+def report(
+    samples: Sequence[Sample], latencies: Sequence[Latency], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the report of a run that has ended.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        In order of time.
+    latencies : sequence of Latency
+        Of each tenth.
+    facts : dict
+        What else is to be in it.
+    """
+    total = samples[-1].parcels if samples else 0
+    settled = [sample for sample in samples if sample.parcels * TENTHS >= total] or list(samples)
+    parcels = [float(sample.parcels) for sample in settled]
+    memory_mb = slope_per_million(parcels, [sample.rss_bytes / BYTES_PER_MB for sample in settled])
+    steps = [latency for latency in latencies if latency.steps]
+    growth = steps[-1].p99_us / steps[0].p99_us - 1.0 if steps and steps[0].p99_us else 0.0
+    return {
+        **facts,
+        "parcels": total,
+        "memory_slope_mb_per_million": round(memory_mb, 3),
+        "files_slope_per_million": round(
+            slope_per_million(parcels, [float(sample.files) for sample in settled]), 2
+        ),
+        "threads_slope_per_million": round(
+            slope_per_million(parcels, [float(sample.threads) for sample in settled]), 2
+        ),
+        "tasks_slope_per_million": round(
+            slope_per_million(parcels, [float(sample.tasks) for sample in settled]), 2
+        ),
+        "latency_p99_growth": round(growth, 4),
+        "journal_largest_bytes": max((sample.journal_bytes for sample in samples), default=0),
+        "memory_holds": memory_mb < MEMORY_LIMIT_MB,
+        "latency_holds": growth <= LATENCY_LIMIT,
+        "tenths": [asdict(latency) for latency in latencies],
+        "samples": [asdict(sample) for sample in _thinned(samples)],
+    }
+
+
+def _thinned(samples: Sequence[Sample], most: int = 200) -> list[Sample]:
+    """Return at most so many samples, evenly spread, first and last included."""
+    if len(samples) <= most:
+        return list(samples)
+    places = np.linspace(0, len(samples) - 1, most).astype(int).tolist()
+    return [samples[place] for place in places]
