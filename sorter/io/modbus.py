@@ -11,12 +11,14 @@ timeout, and after any error the connection is given up.
 from __future__ import annotations
 
 import asyncio
+import struct
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import ConnectionException
+from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
 from pymodbus.pdu import ModbusPDU
 
 from sorter.config.link_security import Certificates
@@ -98,6 +100,7 @@ class ModbusBus:
         client.set_max_no_responses(0)
         client.register(WordsResponse)
         client.register(ExchangeResponse)
+        client.ctx.callback_data = self._guarded(client.ctx.callback_data)  # type: ignore[method-assign]
         self._client = client
         try:
             connected = await client.connect()
@@ -185,12 +188,32 @@ class ModbusBus:
 
     def _on_connection(self, connected: bool) -> None:
         """Fail the call in flight when the connection goes; pymodbus would let it time out."""
+        if not connected:
+            self._fail_call(ConnectionException("closed by the peer"))
+
+    def _guarded(self, take: Callable[..., int]) -> Callable[..., int]:
+        """Return `take`, which decodes what arrives, so that nothing it raises gets away.
+
+        The event loop would print a traceback for it and drop the connection, with no word about
+        why to the call in flight.
+        """
+
+        def guarded(data: bytes, addr: tuple[str, int] | None = None) -> int:
+            try:
+                return take(data, addr=addr)
+            except (ModbusException, LookupError, ValueError, struct.error) as error:
+                self._fail_call(ModbusIOException(translate.text(error)))
+                return len(data)
+
+        return guarded
+
+    def _fail_call(self, error: ModbusException) -> None:
         client = self._client
-        if connected or client is None or not self._in_flight:
+        if client is None or not self._in_flight:
             return
         answer = client.ctx.response_future
         if not answer.done():
-            answer.set_exception(ConnectionException("closed by the peer"))
+            answer.set_exception(error)
 
     async def _find_fc23(self) -> bool:
         """Try FC23 on the reserved words of the command block, where a write changes nothing."""

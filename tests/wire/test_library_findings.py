@@ -1,8 +1,7 @@
 """Six things the protocol libraries do that a control link must survive; see the design's facts.
 
 Each test shows the library doing it, against the same server or network, and ours standing it.
-Finding 2 (a None channel on a server that demands encryption) is in ``test_security``'s company:
-``tests/security``.
+Finding 2 (a None channel on a server that demands encryption) is in ``test_opcua_security.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-import yaml
 from asyncua import Client
 from asyncua.client.ua_session import UaSession
 from asyncua.common.subscription import Subscription
@@ -48,7 +46,6 @@ from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.supervisor import LinkPolicy, LinkSupervisor
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
-ROOT = Path(__file__).parents[2]
 MAILBOX = Mailbox(event_slots=37, scan_slots=5)
 CLOCK = MonotonicClock()
 HASTY_MS = 200.0
@@ -161,17 +158,10 @@ async def test_finding_1_our_server_ends_the_republish_loop(
 
 
 @contextlib.asynccontextmanager
-async def served_line(folder: Path) -> AsyncIterator[tuple[JsonLineProcess, int]]:
-    """``python -m plc_sim`` with nothing on its belt, on OPC UA, and its port."""
-    scenario = folder / "idle.yaml"
-    line = yaml.safe_load((ROOT / "config" / "small_line.yaml").read_text())
-    line["io"]["mailbox"] = MAILBOX.model_dump()
-    (folder / "line.yaml").write_text(yaml.safe_dump(line))
-    scenario.write_text("kind: scenario\nname: idle\nline: line.yaml\n")
-    arguments = ["--config", str(scenario), "--opcua-port", "0", "--parcels", "0"]
-    process = JsonLineProcess(
-        "plc_sim", [sys.executable, "-m", "plc_sim", *arguments], folder / "log"
-    )
+async def beating_server(folder: Path) -> AsyncIterator[tuple[JsonLineProcess, int]]:
+    """A server that can be frozen, and its port."""
+    script = Path(__file__).with_name("beating_server.py")
+    process = JsonLineProcess("server", [sys.executable, str(script)], folder / "log")
     await process.start()
     try:
         yield process, int((await process.wait_for("listening", 60))["opcua_port"])
@@ -200,7 +190,7 @@ async def test_finding_1_a_server_frozen_twice_gets_new_clients_and_no_storm(
             return await original(self, *given)  # type: ignore[operator]
 
         monkeypatch.setattr(UaSession, name, noted)
-    async with served_line(tmp_path) as (process, port):
+    async with beating_server(tmp_path) as (process, port):
         bus = opcua_to(port)
         link = LinkSupervisor(bus, CLOCK, np.random.default_rng(0))
         client = MailboxClient(bus, MAILBOX, EPOCH)

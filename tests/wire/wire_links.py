@@ -40,7 +40,7 @@ def command_block(first: int) -> Words:
 
 
 class Cable:
-    """TCP forwarder that can hold everything back, cut the line, or swallow single requests."""
+    """TCP forwarder that can hold everything back, cut the line, swallow or answer requests."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -49,6 +49,7 @@ class Cable:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.swallow: Callable[[bytes], bool] = lambda _request: False
+        self.reply: Callable[[bytes], bytes] | None = None
         self.port = 0
 
     def freeze(self) -> None:
@@ -76,18 +77,23 @@ class Cable:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers |= {writer, far_writer}
-        for source, sink, filtered in ((reader, far_writer, True), (far_reader, writer, False)):
-            task = asyncio.create_task(self._pump(source, sink, filtered))
+        for source, sink, back in ((reader, far_writer, writer), (far_reader, writer, None)):
+            task = asyncio.create_task(self._pump(source, sink, back))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, filtered: bool
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        back: asyncio.StreamWriter | None,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._flowing.wait()
-                if not (filtered and self.swallow(data)):
+                if back is not None and self.reply is not None:
+                    back.write(self.reply(data))
+                elif back is None or not self.swallow(data):
                     sink.write(data)
         sink.close()
 
@@ -111,7 +117,10 @@ class Cable:
 async def peer_that_says(answer: bytes) -> AsyncIterator[int]:
     """Listen, send `answer` to whatever comes (nothing, if it is empty); yields the port."""
 
+    writers: set[asyncio.StreamWriter] = set()
+
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
         with contextlib.suppress(OSError):
             while await reader.read(65536):
                 writer.write(answer)
@@ -122,3 +131,6 @@ async def peer_that_says(answer: bytes) -> AsyncIterator[int]:
         yield listener.sockets[0].getsockname()[1]
     finally:
         listener.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
