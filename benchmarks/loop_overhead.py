@@ -84,6 +84,9 @@ class EventBus:
     def zone_counts(self) -> Rows:
         return np.zeros(1, np.int64)
 
+    def to_bytes(self) -> bytes:
+        return b""
+
 
 class KeepNothing:
     """Journal and host that cost next to nothing."""
@@ -92,6 +95,9 @@ class KeepNothing:
         self._acknowledged = Acknowledged(0, 0, 0)
 
     def append(self, _now_ns: int, _inputs: Inputs, _scans: object, _decided: Decisions) -> None:
+        """Forget."""
+
+    def snapshot(self, _tick_100us: int, _state: bytes) -> None:
         """Forget."""
 
     def acknowledged(self) -> Acknowledged:

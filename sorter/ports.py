@@ -128,6 +128,13 @@ class Journal(Protocol):
         """Take over one step; raises :class:`~sorter.errors.JournalError` when it cannot."""
         ...
 
+    def snapshot(self, tick_100us: int, state: bytes) -> None:
+        """Take over the state behind the steps so far: a restart begins there.
+
+        It is written with the next commit, never without the steps before it. Never raises.
+        """
+        ...
+
     def acknowledged(self) -> Acknowledged:
         """Return what has been committed so far."""
         ...

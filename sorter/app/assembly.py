@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from sorter.app.recovery import STATE_CAPACITY, TakenOver, fresh_state
 from sorter.config.load import LoadedLine
 from sorter.core.decide import decide
 from sorter.core.state import State
 from sorter.ports import Clock, FieldBus, HostLink
+from sorter.runtime.catch_up import CatchUp
 from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics
@@ -19,8 +21,6 @@ from sorter.runtime.reconcile import Reconciliation
 from sorter.runtime.scan_loop import LoopTiming, ScanLoop
 from sorter.runtime.summary import summarize
 from sorter.runtime.supervisor import LinkSupervisor
-
-STATE_CAPACITY = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def assemble(
     controller_epoch: int,
     timing: LoopTiming,
     generator: np.random.Generator,
+    taken_over: TakenOver | None = None,
     on_ready: Callable[[], None] | None = None,
     alive: Callable[[], None] | None = None,
 ) -> Controller:
@@ -64,15 +65,25 @@ def assemble(
     timing : LoopTiming
     generator : numpy Generator
         For the jitter of reconnections.
+    taken_over : TakenOver, optional
+        From the run before; None begins with an empty line.
     on_ready : callable, optional
         Called once when the line sorts.
     alive : callable, optional
         Called from the loop while it goes round.
     """
-    state = State.create(loaded.layout, loaded.plan, loaded.policy, STATE_CAPACITY)
-    state.next_parcel_id = journal.first_parcel_id
     client = MailboxClient(bus, loaded.line_file.io.mailbox, controller_epoch)
-    client.resume(journal.last_acknowledged)
+    catch_up: CatchUp | None = None
+    if taken_over is None:
+        state = fresh_state(loaded)
+        client.resume(journal.last_acknowledged)
+    else:
+        state = taken_over.state
+        client.resume(journal.last_acknowledged, taken_over.encoder_count, taken_over.tick_100us)
+    if taken_over is not None and taken_over.resumed:
+        catch_up = CatchUp(loaded.layout, state)
+    else:
+        state.next_parcel_id = journal.first_parcel_id
     supervisor = LinkSupervisor(bus, clock, generator)
     metrics = LineMetrics(loaded.layout)
     loop = ScanLoop(
@@ -86,6 +97,7 @@ def assemble(
         decide=decide,
         metrics=metrics,
         timing=timing,
+        catch_up=catch_up,
         on_ready=on_ready,
         alive=alive,
     )

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from sorter.app.assembly import Controller, assemble, run_info, summary_of
+from sorter.app.assembly import Controller, assemble, summary_of
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
+from sorter.app.recovery import Recovery
 from sorter.config.load import LoadedLine
 from sorter.errors import ConfigError
 from sorter.host.late import LateAsker
@@ -94,13 +95,14 @@ async def _run_live(
     with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
         registry.never_wait()
         host = RegistryHost(registry, loaded.policy, asker=asker)
-        journal = ThreadedJournal(
-            options.journal or loaded.journal_path, run_info(loaded, {"protocol": protocol})
-        )
+        recovery = Recovery(loaded, {"protocol": protocol})
+        journal = ThreadedJournal(options.journal or loaded.journal_path, recovery.begin_run)
         metrics_port = (
             service.metrics.port if options.metrics_port is None else options.metrics_port
         )
         ready: dict[str, Any] = {"event": "ready", "protocol": protocol, "link": bus.name}
+        ready["resumed"] = recovery.found.resumed
+        ready["parcels_taken_over"] = recovery.found.state.tracked_count()
 
         def on_ready() -> None:
             manager.ready()
@@ -115,6 +117,7 @@ async def _run_live(
             controller_epoch=secrets.randbelow(0xFFFFFFFE) + 1,
             timing=LoopTiming(),
             generator=np.random.default_rng(),
+            taken_over=recovery.found,
             on_ready=on_ready,
             alive=manager.alive,
         )

@@ -23,6 +23,7 @@ from sorter.model.plan import ReturnsPolicy, SortPlan
 from sorter.model.tracking import (
     NEAR_WIDTH,
     NEVER,
+    Attention,
     ChoiceColumn,
     ParcelColumn,
     Register,
@@ -198,6 +199,20 @@ class State:
                 np.ascontiguousarray(self.parcels[:, :rows]).tobytes(),
             )
         )
+
+    def tracked(self) -> frozenset[int]:
+        """Return the numbers of the parcels on the line."""
+        numbers = self.parcels[ParcelColumn.ID, : int(self.registers[Register.ROWS])]
+        return frozenset(numbers[numbers != 0].tolist())
+
+    def command_again(self) -> None:
+        """Have the next step repeat every command that may not have reached the PLC.
+
+        For a controller that was restarted: it knows what was decided, not what was sent.
+        """
+        on_line = self.parcels[ParcelColumn.ID] != 0
+        self.parcels[ParcelColumn.ATTENTION, on_line] |= Attention.AGAIN
+        self.registers[Register.NEXT_DUE] = -NEVER
 
     def restore(self, snapshot: bytes) -> None:
         """Go back to a snapshot of a state with the same layout and capacity.

@@ -9,7 +9,7 @@ round again, or runs to the end of the line).
 
 from __future__ import annotations
 
-from sorter.kernels.bits import AIM, BLOCKING, OPEN, RECONSIDER, ROUTE
+from sorter.kernels.bits import AGAIN, AIM, BLOCKING, OPEN, RECONSIDER, ROUTE
 from sorter.kernels.closing import release, reserve
 from sorter.kernels.disposition import classify
 from sorter.kernels.divert import find_neighbours, firing_distance, window_verdict
@@ -119,6 +119,29 @@ def aim_again(
     hold = chutes[ChuteColumn.HOLD, chute]
     add_command(commands, registers, CommandKind.FIRE_DIVERT, parcel, chute, fire, hold)
     return 1
+
+
+@kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1])")
+def command_again(
+    parcels: Rows, row: int, now: int, registers: Rows, chutes: Rows, commands: Rows
+) -> None:
+    """Repeat the last command for a parcel that may not have reached the PLC.
+
+    To the PLC a repeated command is no news. What was commanded and then taken back is taken back
+    again. Behind the fire count nothing can be mended: what the PLC says, or the next eye, decides.
+    """
+    parcels[ParcelColumn.ATTENTION, row] &= ~AGAIN
+    fire = parcels[ParcelColumn.FIRE, row]
+    state = parcels[ParcelColumn.STATE, row]
+    if fire == 0 or fire <= now or state == ParcelState.FIRED:
+        return
+    if state != ParcelState.COMMANDED:
+        add_cancel(commands, registers, parcels, row)
+        return
+    parcel = parcels[ParcelColumn.ID, row]
+    chute = parcels[ParcelColumn.CHUTE, row]
+    hold = chutes[ChuteColumn.HOLD, chute]
+    add_command(commands, registers, CommandKind.FIRE_DIVERT, parcel, chute, fire, hold)
 
 
 @kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64, int64[::1])")
@@ -370,6 +393,8 @@ def assign(
         for row in range(registers[Register.ROWS]):
             if parcels[ParcelColumn.ID, row] == 0:
                 continue
+            if parcels[ParcelColumn.ATTENTION, row] & AGAIN:
+                command_again(parcels, row, now, registers, chutes, commands)
             attention = reasons_to_look(parcels, row, now, registers, line, chute_state)
             if attention == 0:
                 parcels[ParcelColumn.ATTENTION, row] = 0

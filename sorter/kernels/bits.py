@@ -16,4 +16,5 @@ BLOCKING: Final = OPEN | FULL | JAMMED
 FACTS: Final = int(Attention.FACTS)
 ROUTE: Final = int(Attention.ROUTE)
 AIM: Final = int(Attention.AIM)
+AGAIN: Final = int(Attention.AGAIN)
 RECONSIDER: Final = FACTS | ROUTE

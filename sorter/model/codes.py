@@ -90,6 +90,12 @@ class Cause(IntEnum):
     """More parcels on the line than the tracking table holds."""
     ENCODER_JUMPED = 16
     """The encoder count went back, or on farther than the belt can: nobody knows where it is."""
+    CONFIG_CHANGED = 17
+    """Layout, sort plan or returns policy changed over a restart of the controller: where it was
+    bound for means nothing any more."""
+    STATE_LOST = 18
+    """A restart of the controller could not rebuild what was known of it: the journal is damaged,
+    or another version of the software decides otherwise."""
 
 
 EXCEPTION_CAUSES: tuple[Cause, ...] = tuple(Cause(code) for code in range(Cause.TRACKING_LOST + 1))

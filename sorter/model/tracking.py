@@ -38,6 +38,8 @@ class Attention(IntFlag):
     """It needs a chute."""
     AIM = 4
     """Its position was corrected; the fire count may be off."""
+    AGAIN = 8
+    """The controller was restarted: nobody knows whether its last command reached the PLC."""
 
 
 class ParcelColumn(IntEnum):

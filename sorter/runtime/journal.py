@@ -18,10 +18,10 @@ import structlog
 from sorter.errors import JournalError, JournalRefused
 from sorter.model.frames import Decisions, Inputs, ScanRead
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_group import GroupBuilder, PendingStep, gather
+from sorter.runtime.journal_group import GroupBuilder, PendingSnapshot, PendingStep, gather
 from sorter.runtime.journal_info import RunInfo
 from sorter.runtime.journal_parcels import ParcelRow, Tally
-from sorter.runtime.journal_writer import JournalWriter
+from sorter.runtime.journal_writer import BeginRun, JournalWriter
 
 __all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]
 
@@ -84,7 +84,7 @@ class InlineJournal(_OneRun):
     """
 
     def __init__(
-        self, path: Path | str | None, info: RunInfo, commit_steps: int = DEFAULT_COMMIT_STEPS
+        self, path: Path | str | None, info: BeginRun, commit_steps: int = DEFAULT_COMMIT_STEPS
     ) -> None:
         super().__init__(JournalWriter(path, info, synchronous="OFF"))
         self._commit_steps = commit_steps
@@ -105,10 +105,14 @@ class InlineJournal(_OneRun):
         if pending.steps >= self._commit_steps:
             self._commit()
 
+    def snapshot(self, tick_100us: int, state: bytes) -> None:
+        """Take over the state behind the steps so far; it is written with the next commit."""
+        self._pending.snapshots.append((self._pending.steps, PendingSnapshot(tick_100us, state)))
+
     def _commit(self) -> None:
         if self._error is not None:
             raise self._error
-        if not self._pending.steps:
+        if not self._pending.steps and not self._pending.snapshots:
             return
         batch, self._pending = self._pending, GroupBuilder()
         try:
@@ -168,7 +172,8 @@ class ThreadedJournal(_OneRun):
     Parameters
     ----------
     path : path
-    info : RunInfo
+    info : RunInfo or callable
+        As for :class:`InlineJournal`.
     commit_interval_s : float
         Steps that come within this time are committed together.
     max_pending_steps : int
@@ -185,14 +190,14 @@ class ThreadedJournal(_OneRun):
     def __init__(
         self,
         path: Path | str,
-        info: RunInfo,
+        info: BeginRun,
         commit_interval_s: float = COMMIT_INTERVAL_S,
         max_pending_steps: int = MAX_PENDING_STEPS,
     ) -> None:
         super().__init__(JournalWriter(path, info, synchronous="FULL"))
         self._commit_interval_s = commit_interval_s
         self._max_pending_steps = max_pending_steps
-        self._pending: deque[PendingStep] = deque()
+        self._pending: deque[PendingStep | PendingSnapshot] = deque()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._log = structlog.get_logger("sorter.journal")
@@ -224,6 +229,10 @@ class ThreadedJournal(_OneRun):
         # Set only when clear: setting takes a lock, asking does not.
         if not self._wake.is_set():
             self._wake.set()
+
+    def snapshot(self, tick_100us: int, state: bytes) -> None:
+        """Take over the state behind the steps so far; it is written with the next commit."""
+        self._pending.append(PendingSnapshot(tick_100us, state))
 
     @property
     def lag_steps(self) -> int:

@@ -38,6 +38,8 @@ from sorter.runtime.journal_group import (
 CODEC_VERSION: Final = 2
 
 _HEAD = struct.Struct("<II")
+_SCANS_AT = 1
+"""Where a group counts the scanner results of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,25 @@ def decode_group(
         if last is not None and step > last:
             return
         yield _decode(step, group, look, start, end)
+
+
+def reads_of(first_step: int, group: Group) -> dict[int, tuple[ScanRead, ...]]:
+    """Return the scanner results of a group by step, counted from its first; only where any are.
+
+    Raises
+    ------
+    JournalError
+        The group is damaged; the message names the step.
+    """
+    found = {}
+    scan_counts, raw_counts = group.counts[:, _SCANS_AT], group.counts[:, -1]
+    scan_ends = np.cumsum(scan_counts, dtype=np.int64)
+    raw_ends = np.cumsum(raw_counts, dtype=np.int64)
+    for index in np.flatnonzero(scan_counts).tolist():
+        scans = group.scans[scan_ends[index] - scan_counts[index] : scan_ends[index]]
+        raw = group.raw[raw_ends[index] - raw_counts[index] : raw_ends[index]]
+        found[index] = _decode_reads(first_step + index, scans, raw)
+    return found
 
 
 def _decode(step: int, group: Group, look: list[int], start: list[int], end: list[int]) -> Step:

@@ -10,7 +10,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,13 @@ PendingStep = tuple[int, Inputs, Sequence[ScanRead], Decisions]
 """One step on its way to the disk: clock, inputs, scanner results, decisions."""
 
 
+class PendingSnapshot(NamedTuple):
+    """The state behind the steps before it, on its way to the disk."""
+
+    tick_100us: int
+    state: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Steps committed together, table by table.
@@ -63,6 +70,14 @@ class Group:
 
     def __len__(self) -> int:
         return len(self.heads)
+
+    def until(self, steps: int) -> Group:
+        """Return the first so many steps of the group, all of them when it has no more."""
+        if steps >= len(self):
+            return self
+        ends = self.counts[:steps].sum(axis=0, dtype=np.int64).tolist()
+        tables = tuple(table[:end] for table, end in zip(self.tables, ends, strict=False))
+        return Group(self.heads[:steps], tables, self.raw[: ends[-1]])
 
     @property
     def looks(self) -> Rows:
@@ -104,15 +119,18 @@ class GroupBuilder:
         Added so far.
     reads : dict of int to sequence of ScanRead
         Scanner results by step, counted from 0; only of steps that have any.
+    snapshots : list of (int, PendingSnapshot)
+        States, each with the number of steps before it.
     """
 
-    __slots__ = ("_heads", "_raw", "_tables", "reads", "steps")
+    __slots__ = ("_heads", "_raw", "_tables", "reads", "snapshots", "steps")
 
     def __init__(self) -> None:
         self._heads = bytearray()
         self._tables = tuple(bytearray() for _ in WIDTHS)
         self._raw = bytearray()
         self.reads: dict[int, Sequence[ScanRead]] = {}
+        self.snapshots: list[tuple[int, PendingSnapshot]] = []
         self.steps = 0
 
     def add(
@@ -176,11 +194,14 @@ class GroupBuilder:
         return Group(np.frombuffer(self._heads, STEP_HEAD_TYPE), tables, bytes(self._raw))
 
 
-def gather(batch: Iterable[PendingStep]) -> GroupBuilder:
+def gather(batch: Iterable[PendingStep | PendingSnapshot]) -> GroupBuilder:
     """Return a batch of steps as a builder that will get no more; raises as its ``add``."""
     builder = GroupBuilder()
-    for step in batch:
-        builder.add(*step)
+    for item in batch:
+        if isinstance(item, PendingSnapshot):
+            builder.snapshots.append((builder.steps, item))
+        else:
+            builder.add(*item)
     return builder
 
 

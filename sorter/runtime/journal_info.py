@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
+from sorter.model.codes import Cause
 from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
 from sorter.model.layout import LineLayout
 from sorter.model.plan import SortPlan
@@ -89,6 +90,12 @@ class RunInfo:
         Capacity of the tracking table, as given to ``State.create``.
     initial_state : bytes or None
         ``State.to_bytes()`` when the run does not begin with an empty line.
+    initial_tick_100us : int
+        Unwrapped PLC time of that state, 0 when unknown.
+    tracked : frozenset of int
+        Parcels in that state. What else earlier runs left on the line ends as LOST.
+    given_up_cause : int
+        Why, as a :class:`~sorter.model.codes.Cause`.
     """
 
     layout: LineLayout
@@ -97,6 +104,9 @@ class RunInfo:
     notes: Mapping[str, str] = field(default_factory=dict)
     state_capacity: int = 2048
     initial_state: bytes | None = None
+    initial_tick_100us: int = 0
+    tracked: frozenset[int] = frozenset()
+    given_up_cause: int = int(Cause.STATE_LOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from sorter.model.codes import NONE, DecisionKind, OutcomeKind, ScanVerdict
+from sorter.model.codes import NONE, DecisionKind, FinalDisposition, OutcomeKind, ScanVerdict
 from sorter.model.columns import DecisionColumn, OutcomeColumn
 from sorter.model.frames import Rows, ScanRead
 from sorter.runtime.journal_group import Group
@@ -144,6 +144,18 @@ class ParcelBook:
         self.last_parcel_id = last_parcel_id
         self.tally = Tally()
         self.more_codes: list[tuple[str, int]] = []
+
+    def carry_over(self, rows: Iterable[ParcelRow]) -> None:
+        """Go on with parcels that an earlier run left on the line, oldest first."""
+        self._open.update((row.parcel, row) for row in rows)
+
+    def give_up(self, row: ParcelRow, cause: int) -> None:
+        """End a parcel of an earlier run that this run knows nothing of: it is lost."""
+        row.disposition = int(FinalDisposition.LOST)
+        row.cause = cause
+        row.chute = NONE
+        self.tally.closed += 1
+        self.tally.endings[row.disposition, cause, NONE] += 1
 
     def open_from_step(self, next_step: int) -> int:
         """Return the step from which parcels now on the line are recorded."""

@@ -7,6 +7,7 @@ meta           fact about the file: line name, software that made it
 runs           start of the controller: how far it came, whether it ended cleanly, its hash
 run_files      configuration file of a run, as text: a replay needs nothing else
 steps          group of decision steps committed together (``journal_codec``)
+snapshots      state of the line now and then (``journal_snapshots``)
 parcels        parcel, written when it ends, and for those still on the line when a run ends
 more_codes     further code read on a parcel
 =============  =====================================================================================
@@ -23,18 +24,26 @@ from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
-from sorter.runtime.journal_codec import Step, decode_group, open_group
-from sorter.runtime.journal_group import StepHash, gather
+from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
+from sorter.runtime.journal_group import StepHash
 from sorter.runtime.journal_info import LineNames, Run
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow
+from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA, Snapshot, read_snapshots
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 APPLICATION_ID: Final = 0x50534A31
 """Marks the file as ours ("PSJ1"), so that no other SQLite file is mistaken for a journal."""
 BUSY_TIMEOUT_S: Final = 5.0
 IN_MEMORY: Final = ":memory:"
 
-SCHEMA: Final = """
+_RUN_COLUMNS: Final = (
+    "run, software, first_step, next_step, first_parcel, last_parcel, open_from_step, boot_id,"
+    " event_seq, scan_seq, state_capacity, initial_state, names, notes, sha256, ended_cleanly"
+)
+
+SCHEMA: Final = (
+    SNAPSHOT_SCHEMA
+    + """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY,
@@ -81,10 +90,12 @@ CREATE TABLE parcels (
     chute INTEGER NOT NULL,
     closed_encoder INTEGER NOT NULL
 );
+CREATE INDEX parcels_on_line ON parcels (parcel) WHERE disposition = 0;
 CREATE TABLE more_codes (
     code TEXT NOT NULL, parcel INTEGER NOT NULL, PRIMARY KEY (code, parcel)
 ) WITHOUT ROWID;
 """
+)
 
 
 def software_version() -> str:
@@ -234,13 +245,27 @@ class JournalReader:
             return str(value)
         raise JournalError(f"{self.path}: holds no run yet")
 
+    def last_run(self) -> Run | None:
+        """Return the newest run; None in a journal without any."""
+        return next(iter(self._runs("ORDER BY run DESC LIMIT 1")), None)
+
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
-        query = (
-            "SELECT run, software, first_step, next_step, first_parcel, last_parcel,"
-            " open_from_step, boot_id, event_seq, scan_seq, state_capacity, initial_state, names,"
-            " notes, sha256, ended_cleanly FROM runs ORDER BY run"
-        )
+        return self._runs("ORDER BY run")
+
+    def snapshots(self, run: Run) -> Iterator[Snapshot]:
+        """Yield the snapshots of a run, newest first; damaged ones without their state."""
+        try:
+            yield from read_snapshots(self._connection, run.run)
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{self.path}: its snapshots cannot be read ({error}); restore the journal from a "
+                "copy"
+            ) from error
+
+    def _runs(self, which: str) -> list[Run]:
+        # S608: what is formatted in are constants of this module.
+        query = f"SELECT {_RUN_COLUMNS} FROM runs {which}"  # noqa: S608
         try:
             return [_run_of(row) for row in self._rows(query)]
         except (ValueError, TypeError) as error:
@@ -260,13 +285,7 @@ class JournalReader:
         JournalError
             A step is damaged.
         """
-        query = (
-            "SELECT step, crc32, payload FROM steps WHERE step <= ?2 AND step >="
-            " coalesce((SELECT max(step) FROM steps WHERE step <= ?1), 0) ORDER BY step"
-        )
-        for step, check, payload in self._rows(query, first, last):
-            if not isinstance(payload, bytes):
-                raise JournalError(f"journal step {step} is damaged: it holds no record")
+        for step, check, payload in self._groups(first, last):
             yield from decode_group(step, payload, check, first, last)
 
     def sha256_hex(self, run: Run) -> str:
@@ -275,27 +294,48 @@ class JournalReader:
         Equal to ``run.sha256`` unless the steps were changed afterwards.
         """
         found = StepHash()
-        query = "SELECT step, crc32, payload FROM steps WHERE step >= ? AND step < ? ORDER BY step"
-        for step, check, payload in self._rows(query, run.first_step, run.next_step):
-            if not isinstance(payload, bytes):
-                raise JournalError(f"journal step {step} is damaged: it holds no record")
+        for step, check, payload in self._groups(run.first_step, run.next_step - 1):
             found.update(open_group(step, payload, check))
         return found.hexdigest()
 
     def open_parcels(self, run: Run) -> dict[int, ParcelRow]:
         """Return the parcels on the line at the last committed step of a run, by number.
 
-        Read from the steps: their rows are written only when the run ends, and a run that was
-        killed could not write them.
+        Of a run that was killed they are read from the steps: rows of parcels on the line are
+        written only when a run ends.
         """
+        if run.ended_cleanly:
+            return {row.parcel: row for row in self._left_on_line(run.run)}
         return {row.parcel: row for row in self._follow(run).still_open()}
 
+    def _left_on_line(self, last_run: int) -> Iterator[ParcelRow]:
+        query = "SELECT * FROM parcels WHERE disposition = 0 AND run <= ? ORDER BY parcel"
+        return (ParcelRow(*row) for row in self._rows(query, last_run))
+
     def _follow(self, run: Run) -> ParcelBook:
+        """Follow the parcels on the line through a run, group by group.
+
+        The groups need not begin with the run's oldest parcel: of one that ended before, the rows
+        tell, and those left over by earlier runs are taken from there.
+        """
         book = ParcelBook(run.run, run.last_parcel, self.parcel)
-        for step in self.steps(run.open_from_step, run.next_step - 1):
-            one = gather([(step.now_ns, step.inputs, step.reads, step.decided)])
-            book.take(step.step, one.group(), one.reads)
+        book.carry_over(self._left_on_line(run.run - 1))
+        first = max(run.open_from_step, run.first_step)
+        for step, check, payload in self._groups(first, run.next_step - 1):
+            group = open_group(step, payload, check).until(run.next_step - step)
+            book.take(step, group, reads_of(step, group))
         return book
+
+    def _groups(self, first: int, last: int) -> Iterator[tuple[int, int, bytes]]:
+        """Yield number of the first step, check sum and content of the groups with these steps."""
+        query = (
+            "SELECT step, crc32, payload FROM steps WHERE step <= ?2 AND step >="
+            " coalesce((SELECT max(step) FROM steps WHERE step <= ?1), 0) ORDER BY step"
+        )
+        for step, check, payload in self._rows(query, first, last):
+            if not isinstance(payload, bytes):
+                raise JournalError(f"journal step {step} is damaged: it holds no record")
+            yield step, check, payload
 
     def parcel(self, number: int) -> ParcelRow | None:
         """Return the row of a parcel that ended, or was on the line when its run ended."""

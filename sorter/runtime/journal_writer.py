@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,9 @@ from sorter.ports import Acknowledged
 from sorter.runtime.journal_codec import encode_group, group_check
 from sorter.runtime.journal_files import lock_journal
 from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
-from sorter.runtime.journal_info import LineNames, RunInfo
+from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
+from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
 from sorter.runtime.journal_store import (
     IN_MEMORY,
     JournalReader,
@@ -42,6 +43,11 @@ _UPDATE_RUN: Final = (
     " scan_seq=? WHERE run=?"
 )
 NOTHING: Final = Acknowledged(0, 0, 0)
+BeginRun = RunInfo | Callable[[JournalReader], RunInfo]
+"""What is to be kept about a run, or who knows it once the file can be read."""
+NUMBERS_LEFT_OUT: Final = 1_000
+"""Parcel numbers that a run leaves out when it gives up parcels of the run before: the PLC may
+still hold a divert for a number that was given out and never reached the disk."""
 _REFUSALS: Final = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -56,12 +62,13 @@ _REFUSALS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Steps ready to be stored, and what is to be acknowledged then."""
+    """Steps ready to be stored, if any, and what is to be acknowledged then."""
 
-    steps: tuple[object, ...]
+    steps: tuple[object, ...] | None
     parcels: list[tuple[object, ...]]
     codes: list[tuple[str, int]]
     progress: tuple[int, ...]
+    snapshots: list[Snapshot]
     acknowledged: Acknowledged
 
 
@@ -72,7 +79,7 @@ class JournalWriter:
     ----------
     path : path or None
         None or ``:memory:`` keeps parcels, counts and hash only, and no steps.
-    info : RunInfo
+    info : RunInfo or callable
     synchronous : str
         SQLite's setting: ``FULL`` when an acknowledgement must survive a power cut.
 
@@ -86,7 +93,7 @@ class JournalWriter:
         What is committed.
     """
 
-    def __init__(self, path: Path | str | None, info: RunInfo, synchronous: str) -> None:
+    def __init__(self, path: Path | str | None, info: BeginRun, synchronous: str) -> None:
         self.path = IN_MEMORY if path is None else str(path)
         self._keeps_steps = self.path != IN_MEMORY
         self._ended: dict[int, ParcelRow] = {}  # without a file: the rows it would hold
@@ -101,38 +108,62 @@ class JournalWriter:
         self._taken = 0
         try:
             self._begin_run(info)
-        except (sqlite3.Error, JournalError) as error:
-            self._connection.close()
-            self._unlock()
-            if isinstance(error, JournalError):
-                raise
+        except sqlite3.Error as error:
+            self.abandon()
             raise self._failed(error) from error
+        except BaseException:
+            self.abandon()
+            raise
 
-    def _begin_run(self, info: RunInfo) -> None:
+    def _begin_run(self, begin: BeginRun) -> None:
         execute = self._connection.execute
-        self._check_line(info.layout.name)
         self.last_parcel_id = 0
         self.last_acknowledged = NOTHING
-        rows = execute(
-            "SELECT max(last_parcel) OVER (), boot_id, event_seq, scan_seq, ended_cleanly"
-            " FROM runs ORDER BY run DESC LIMIT 1"
-        ).fetchall()
-        if rows:
-            self.last_parcel_id = rows[0][0]
-            self.last_acknowledged = Acknowledged(*rows[0][1:4])
-            if not rows[0][4]:
-                self._close_killed_run()
+        info, before, left_over = self._look_back(begin)
+        self._check_line(info.layout.name)
+        if before is not None:
+            self.last_parcel_id = execute("SELECT max(last_parcel) FROM runs").fetchone()[0]
+            self.last_acknowledged = before.acknowledged
         self.acknowledged = self.last_acknowledged
-        self._next_step = execute("SELECT coalesce(max(next_step), 1) FROM runs").fetchone()[0]
+        self._next_step = 1 if before is None else before.next_step
+        given_up = [row for row in left_over if row.parcel not in info.tracked]
         self.first_parcel_id = self.last_parcel_id + 1
+        if given_up:
+            self.first_parcel_id += NUMBERS_LEFT_OUT
         with self._transaction():
             cursor = execute(_PUT_RUN, self._run_cells(info))
             self.run = int(cursor.lastrowid or 0)
+            self.book = ParcelBook(self.run, self.last_parcel_id, self._parcel)
+            for row in given_up:
+                self.book.give_up(row, info.given_up_cause)
+                row.closed_step = self._next_step - 1
+            # Also those that go on: a killed run could not write their rows.
+            self._connection.executemany(_PUT_PARCEL, [row.cells() for row in left_over])
+            self.book.carry_over(row for row in left_over if row.parcel in info.tracked)
             self._connection.executemany(
                 "INSERT INTO run_files VALUES (?,?,?)",
                 [(self.run, name, text) for name, text in info.files.items()],
             )
-        self.book = ParcelBook(self.run, self.last_parcel_id, self._parcel)
+            execute(_UPDATE_RUN, self._progress(self.acknowledged))
+            if info.initial_state is not None:
+                put_snapshot(
+                    self._connection,
+                    Snapshot(
+                        self._next_step, self.run, info.initial_tick_100us, info.initial_state
+                    ),
+                )
+
+    def _look_back(self, begin: BeginRun) -> tuple[RunInfo, Run | None, list[ParcelRow]]:
+        """Return what this run says, the run before, and the parcels it left on the line."""
+        if not self._keeps_steps:
+            if callable(begin):
+                raise JournalError("a journal in memory has no run before this one to go on from")
+            return begin, None, []
+        with JournalReader(self.path) as reader:
+            before = reader.last_run()
+            info = begin(reader) if callable(begin) else begin
+            left_over = {} if before is None else reader.open_parcels(before)
+        return info, before, [left_over[number] for number in sorted(left_over)]
 
     def _run_cells(self, info: RunInfo) -> tuple[object, ...]:
         acknowledged = self.acknowledged
@@ -161,13 +192,6 @@ class JournalWriter:
                 f"{self.path}: is the journal of line {row[0]!r}, not of {line_name!r}; "
                 "one journal belongs to one line: name another file"
             )
-
-    def _close_killed_run(self) -> None:
-        """Write the rows of the parcels that were on the line when the last run was killed."""
-        with JournalReader(self.path) as reader:
-            rows = list(reader.open_parcels(reader.runs()[-1]).values())
-        with self._transaction():
-            self._connection.executemany(_PUT_PARCEL, [row.cells() for row in rows])
 
     def _parcel(self, number: int) -> ParcelRow | None:
         if not self._keeps_steps:
@@ -210,6 +234,16 @@ class JournalWriter:
             The file cannot be written; nothing of the steps is in it.
         """
         first_step = self._next_step
+        snapshots = [
+            Snapshot(first_step + index, self.run, tick_100us, state)
+            for index, (tick_100us, state) in steps.snapshots
+        ]
+        if not steps.steps:
+            self._batch = _Batch(
+                None, [], [], self._progress(self.acknowledged), snapshots, self.acknowledged
+            )
+            self.write_again()
+            return
         group = steps.group()
         closed = self.book.take(first_step, group, steps.reads)
         self._hash.update(group)
@@ -226,6 +260,7 @@ class JournalWriter:
             [row.cells() for row in closed],
             codes,
             self._progress(acknowledged),
+            snapshots,
             acknowledged,
         )
         self.write_again()
@@ -238,12 +273,15 @@ class JournalWriter:
         execute, executemany = self._connection.execute, self._connection.executemany
         try:
             with self._transaction():
-                execute(_PUT_STEPS, batch.steps)
+                if batch.steps is not None:
+                    execute(_PUT_STEPS, batch.steps)
                 if batch.parcels:
                     executemany(_PUT_PARCEL, batch.parcels)
                 if batch.codes:
                     executemany(_PUT_CODE, batch.codes)
                 execute(_UPDATE_RUN, batch.progress)
+                for snapshot in batch.snapshots:
+                    put_snapshot(self._connection, snapshot)
         except sqlite3.Error as error:
             raise self._failed(error) from error
         self.acknowledged = batch.acknowledged

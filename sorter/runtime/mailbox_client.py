@@ -81,8 +81,8 @@ class MailboxClient:
         self._written_head = 0
         self._boot_id = 0
         self._resume = UNKNOWN
-        self._resume_encoder = 0
-        self._resume_tick = 0
+        self._resume_encoder: int | None = None
+        self._resume_tick: int | None = None
         self._acknowledged = UNKNOWN
         self._event_ack = 0
         self._scan_ack = 0
@@ -124,7 +124,10 @@ class MailboxClient:
         return int(self._header[Header.LAST_EVENT])
 
     def resume(
-        self, acknowledged: Acknowledged, encoder_count: int = 0, tick_100us: int = 0
+        self,
+        acknowledged: Acknowledged,
+        encoder_count: int | None = None,
+        tick_100us: int | None = None,
     ) -> None:
         """Continue behind what an earlier run of the controller has safe on disk.
 
@@ -133,7 +136,8 @@ class MailboxClient:
         acknowledged : Acknowledged
             Holds only if the PLC still has the same boot id.
         encoder_count, tick_100us : int
-            Last known unwrapped values; keeps counts of a restored state comparable.
+            Last known unwrapped values; keeps counts of a restored state comparable. None: the
+            PLC's values are taken as they are.
         """
         self._resume = acknowledged
         self._resume_encoder = encoder_count
@@ -284,8 +288,9 @@ class MailboxClient:
         self._boot_id = boot_id
         resumed = self._resume if self._resume.boot_id == boot_id else UNKNOWN
         self._resume = UNKNOWN
-        if resumed.boot_id:
+        if resumed.boot_id and self._resume_encoder is not None:
             header[Header.ENCODER] = self._resume_encoder
+        if resumed.boot_id and self._resume_tick is not None:
             header[Header.TICK] = self._resume_tick
         if self.boots_seen:
             # The PLC ignores a block that names another start than its own, so nothing of what was

@@ -112,6 +112,10 @@ class LineView(Protocol):
         """Return how often something was met that should not be."""
         ...
 
+    def to_bytes(self) -> bytes:
+        """Return a snapshot of all that decisions depend on."""
+        ...
+
 
 class LineMetrics:
     """Counters of one line. Written by the loop's thread, read by any.

@@ -83,8 +83,8 @@ def replay(
             for step in reader.steps(run.first_step, run.next_step - 1):
                 if step.step != expected:
                     raise _gap(journal_path, run, expected, step.step)
-                decided = decide(state, _copy(step.inputs), step.now_ns)
-                if difference := _difference(step, decided, run):
+                decided = decide(state, own_inputs(step.inputs), step.now_ns)
+                if difference := difference_from(step, decided, run):
                     return ReplayResult(run.run, done + 1, False, difference)
                 expected += 1
                 done += 1
@@ -117,7 +117,7 @@ def _initial_state(reader: JournalReader, run: Run) -> State:
     return state
 
 
-def _copy(inputs: Inputs) -> Inputs:
+def own_inputs(inputs: Inputs) -> Inputs:
     """Return what `decide` gets: its own arrays, so that a comparison sees the recorded ones."""
     return Inputs(
         inputs.boot_id,
@@ -135,7 +135,8 @@ def _gap(path: Path | str, run: Run, expected: int, found: int) -> ReplayError:
     )
 
 
-def _difference(step: Step, now: Decisions, run: Run) -> str | None:
+def difference_from(step: Step, now: Decisions, run: Run) -> str | None:
+    """Return how a decision differs from the recorded one, in words; None when it does not."""
     for name, words in _ARRAYS:
         recorded_rows: Rows = getattr(step.decided, name)
         new_rows: Rows = getattr(now, name)

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+import numpy as np
 import structlog
 
 from sorter.errors import LinkError
 from sorter.model.columns import COMMAND_WIDTH, SCAN_WIDTH
 from sorter.model.frames import Decisions, Frame, Inputs, Rows, no_rows
 from sorter.ports import Clock, FieldBus, HostLink, Journal
+from sorter.runtime.catch_up import CatchUp
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics, LineView
 from sorter.runtime.supervisor import LinkSupervisor
@@ -26,6 +28,8 @@ NO_COMMANDS: Final = no_rows(COMMAND_WIDTH)
 NO_SCANS: Final = no_rows(SCAN_WIDTH)
 STEPS_BETWEEN_YIELDS: Final = 256
 METRICS_PERIOD_NS: Final = 200_000_000
+SNAPSHOT_STEPS: Final = 512
+"""Journaled steps between two snapshots: a restart decides at most so many again."""
 
 
 StateT = TypeVar("StateT", bound=LineView)
@@ -68,6 +72,8 @@ class ScanLoop(Generic[StateT]):
     timing : LoopTiming
     stopwatch : callable
         Wall time in ns for measuring how long decisions take; never an input to them.
+    catch_up : CatchUp, optional
+        Parts what a restarted controller finds in the rings; None has nothing to catch up with.
     on_ready : callable, optional
         Called once, when the PLC's heartbeat is first seen to move.
     alive : callable, optional
@@ -89,6 +95,7 @@ class ScanLoop(Generic[StateT]):
         metrics: LineMetrics,
         timing: LoopTiming | None = None,
         stopwatch: Callable[[], int] = time.perf_counter_ns,
+        catch_up: CatchUp | None = None,
         on_ready: Callable[[], None] | None = None,
         alive: Callable[[], None] | None = None,
     ) -> None:
@@ -108,6 +115,9 @@ class ScanLoop(Generic[StateT]):
         self._metrics_due_ns = 0
         self._commands = NO_COMMANDS
         self._stale = False
+        self._tick_100us = 0
+        self._until_snapshot = SNAPSHOT_STEPS
+        self._catch_up = catch_up
         self._on_ready = on_ready
         self._alive = alive
         self._log = structlog.get_logger("sorter.loop")
@@ -136,6 +146,8 @@ class ScanLoop(Generic[StateT]):
                     if not await self._mend(error, finished):
                         break
             await self._deliver()
+            # Not after an error: the state may then be ahead of what the journal has taken.
+            self._journal.snapshot(self._tick_100us, self._state.to_bytes())
         finally:
             self._metrics.ready = False
             self._metrics.flush()
@@ -180,7 +192,11 @@ class ScanLoop(Generic[StateT]):
             now_ns = clock.now_ns()
             fresh = supervisor.note_heartbeat(client.heartbeat, now_ns)
             if fresh or len(frame.events) or frame.scans:
-                self._commands = self._step(frame, now_ns, answered_ns)
+                catch_up = self._catch_up
+                if catch_up is None:
+                    self._commands = self._step(frame, now_ns, answered_ns)
+                else:
+                    self._commands = self._first_step(catch_up, frame, now_ns, answered_ns)
             else:
                 # Records are never stale, each has its own count and time. But what a frozen PLC
                 # says of the belt is: nothing is decided on it, and the state stays as it is.
@@ -222,6 +238,13 @@ class ScanLoop(Generic[StateT]):
             self._stale = False
             self._log.info("link_fresh", link=link.name)
 
+    def _first_step(self, catch_up: CatchUp, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
+        """Decide on what came while no controller was there; return the commands."""
+        if not self._client.behind:
+            self._catch_up = None
+        parts = catch_up.parts(frame)
+        return np.concatenate([self._step(part, now_ns, answered_ns) for part in parts])
+
     def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
         """Decide on one frame and journal it; return the commands.
 
@@ -253,6 +276,11 @@ class ScanLoop(Generic[StateT]):
         ):
             return NO_COMMANDS
         self._journal.append(now_ns, inputs, scans, decided)
+        self._tick_100us = frame.tick_100us
+        self._until_snapshot -= 1
+        if not self._until_snapshot:
+            self._until_snapshot = SNAPSHOT_STEPS
+            self._journal.snapshot(frame.tick_100us, self._state.to_bytes())
         if len(outcomes):
             self._metrics.note_outcomes(outcomes)
         self._boot_id = frame.boot_id

@@ -86,6 +86,9 @@ class BenchState:
     def anomalies(self) -> dict[str, int]:
         return {"stray_scans": 3}
 
+    def to_bytes(self) -> bytes:
+        return self.chutes.tobytes()
+
     def zone_counts(self) -> Rows:
         return np.array([self.tracked], np.int64)
 

@@ -138,7 +138,7 @@ def test_without_a_file_parcels_and_counts_are_kept(tmp_path):
 
 def test_a_second_run_goes_on_where_the_first_ended(path, open_journal):
     write(path, LIVES, open_journal)
-    journal = open_journal(path, INFO)
+    journal = open_journal(path, dataclasses.replace(INFO, tracked=frozenset({3})))
     assert journal.first_parcel_id == 4
     assert journal.last_acknowledged == Acknowledged(7, 11, 10)
     append_all(journal, parcel_life(4, 12, b"RMA-4"))
@@ -193,13 +193,14 @@ def test_what_was_acknowledged_survives_a_kill(path):
         on_line = reader.open_parcels(run)
     assert not run.ended_cleanly
     assert run.acknowledged.event_seq == newest >= told
-    journal = ThreadedJournal(path, INFO)
+    journal = ThreadedJournal(path, dataclasses.replace(INFO, tracked=frozenset(on_line)))
     assert journal.last_acknowledged.event_seq == newest
     assert journal.first_parcel_id == run.last_parcel + 1
     journal.close()
     with JournalReader(path) as reader:
         # Every parcel that was opened has a row now, those on the line included.
         rows = {row.parcel: row for row in reader.parcels()}
+        assert reader.last_run().open_from_step == rows[1].opened_step
     assert sorted(rows) == list(range(1, run.last_parcel + 1))
     assert {number for number, row in rows.items() if not row.disposition} == set(on_line)
     assert 1 in on_line
