@@ -59,13 +59,13 @@ class CatchUp:
         scans_posted = [self._scan_posted(scan) for scan in scans]
         parts = []
         at_event, at_scan, looked_at = 0, 0, self._known_encoder
-        for accepted in lost:
+        for accepted, looked_by in lost:
             to_event = at_event + _count_until(posted[at_event:], accepted)
             to_scan = at_scan + _count_until(scans_posted[at_scan:], accepted)
             news = posted[at_event:to_event] + scans_posted[at_scan:to_scan]
             if not news:
                 continue
-            looked_at = max(looked_at, *news)
+            looked_at = max(looked_at, looked_by, *news)
             parts.append(
                 replace(
                     frame,
@@ -78,15 +78,24 @@ class CatchUp:
         rest = replace(frame, events=frame.events[at_event:], scans=tuple(scans[at_scan:]))
         return [*parts, rest]
 
-    def _lost_looks(self, frame: Frame) -> list[int]:
-        """Return at which counts commands were accepted that the journal does not know of."""
-        if frame.boot_id != self._boot_id or not len(frame.events):
+    def _lost_looks(self, frame: Frame) -> list[tuple[int, int]]:
+        """Return at which counts commands were accepted that the journal does not know of.
+
+        Beside each when the look before it was at the latest: the chute that was commanded was
+        still in reach then.
+        """
+        if self._boot_id not in (0, frame.boot_id) or not len(frame.events):
             return []
         fired = frame.events[frame.events[:, EventColumn.KIND] == EventKind.DIVERT_FIRED]
-        slack = fired[:, EventColumn.B]
-        accepted = (fired[:, EventColumn.ENCODER] - slack)[slack < SLACK_LIMIT]
-        lost: list[int] = np.unique(accepted[accepted > self._known_encoder]).tolist()
-        return lost
+        io_allowance = int(self._layout.line[LineField.IO_ALLOWANCE])
+        lost: dict[int, int] = {}
+        for event in fired.tolist():
+            fired_at, slack = event[EventColumn.ENCODER], event[EventColumn.B]
+            accepted = fired_at - slack
+            if slack < SLACK_LIMIT and accepted > self._known_encoder:
+                by = min(accepted, fired_at - io_allowance)
+                lost[accepted] = min(by, lost.get(accepted, by))
+        return sorted(lost.items())
 
     def _learn_lengths(self, frame: Frame) -> None:
         """Take note of the lengths that the eyes report."""
