@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
-import numpy as np
-
 from sorter.core.state import State
 from sorter.kernels.tracking import wrapped
 from sorter.model.codes import EventKind
