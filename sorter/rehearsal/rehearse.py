@@ -80,6 +80,7 @@ class RehearsalProgress:
     released: int = 0
     ended: int = 0
     on_line: int = 0
+    controller_pid: int = 0
     line: LineSnapshot = field(default_factory=LineSnapshot)
 
 
@@ -123,6 +124,7 @@ async def rehearse(
             "sorter run", _controller_arguments(plan, listening), plan.work_dir / "sorter.log"
         )
         await controller.start()
+        progress.controller_pid = controller.pid
         ready = await _shown(controller, "ready", progress, show, beside=simulator)
         progress.phase = "sorting"
         await _watch(simulator, controller, int(ready["metrics_port"]), progress, show)

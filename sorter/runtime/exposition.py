@@ -10,6 +10,7 @@ from platform import python_version
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
+import numpy as np
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -142,10 +143,22 @@ class LineCollector(Collector):
             metrics.slack,
             metrics.slack_total_s,
         )
+        recent = GaugeMetricFamily(
+            "sorter_decision_latency_recent_seconds",
+            "The same over the newest steps, by quantile.",
+            labels=("quantile",),
+        )
+        newest_ns = metrics.recent_ns
+        if len(newest_ns):
+            for quantile in (0.5, 0.99):
+                value = float(np.quantile(newest_ns, quantile)) / 1e9
+                recent.add_metric((str(quantile),), value)
+        yield recent
         yield _counter("sorter_loop_steps", "Exchanges with the PLC.", metrics.loops)
         yield _counter(
             "sorter_loop_overruns", "Steps that took longer than the period.", metrics.overruns
         )
+        yield _gauge("sorter_tasks", "asyncio tasks; more and more of them leak.", metrics.tasks)
         yield _gauge(
             "sorter_journal_lag_events",
             "Events delivered and not yet safe on disk.",

@@ -31,6 +31,7 @@ SAMPLE_CAPACITY: Final = 65_536
 LATENCY_BOUNDS_S: Final = (
     10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3,
 )  # fmt: skip
+RECENT_SAMPLES: Final = 4096
 _LATENCY_BOUNDS_NS: Final = tuple(bound * 1e9 for bound in LATENCY_BOUNDS_S)
 SLACK_BOUNDS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 Samples = NDArray[np.int64]
@@ -130,6 +131,10 @@ class LineMetrics:
     latencies_ns : array of int
         Appended to by the loop, one per decision step with news; emptied by :meth:`flush`.
     loops, overruns, stale_frames : int
+    tasks : int
+        asyncio tasks in the loop's process.
+    recent_ns : int64 vector
+        The newest latencies, for percentiles of now.
     ready : bool
         Kernels are warm, the link is up: the line sorts.
     closed : int64[dispositions, causes + 1]
@@ -150,7 +155,9 @@ class LineMetrics:
         self.loops = 0
         self.overruns = 0
         self.stale_frames = 0
+        self.tasks = 0
         self.ready = False
+        self.recent_ns: Samples = np.empty(0, np.int64)
         self.latency = SampleStore(_LATENCY_BOUNDS_NS)
         self.slack = SampleStore(
             tuple(bound * 1000.0 / self._ms_per_count for bound in SLACK_BOUNDS_S)
@@ -196,7 +203,9 @@ class LineMetrics:
     def flush(self) -> None:
         """Count what has come since the last flush."""
         if self.latencies_ns:
-            self.latency.add(np.array(self.latencies_ns, np.int64))
+            newest = np.array(self.latencies_ns, np.int64)
+            self.latency.add(newest)
+            self.recent_ns = np.concatenate((self.recent_ns, newest))[-RECENT_SAMPLES:]
             del self.latencies_ns[:]
         if not self._pending:
             return

@@ -220,6 +220,7 @@ class ScanLoop(Generic[StateT]):
         if self._alive is not None:
             self._alive()
         metrics.flush()
+        metrics.tasks = len(asyncio.all_tasks())
         self._log_freshness()
         metrics.ready = self._supervisor.up
         lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq

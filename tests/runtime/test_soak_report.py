@@ -1,0 +1,59 @@
+"""What a soak concludes from its samples."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from sorter.runtime.soak_report import Latency, Sample, look_at, report, slope_per_million
+
+
+def samples(leak_bytes_per_parcel: float, *, warm_up_bytes: int = 0) -> list[Sample]:
+    made = []
+    for parcels in range(0, 1_000_001, 10_000):
+        rss = 200_000_000 + int(leak_bytes_per_parcel * parcels)
+        rss += warm_up_bytes if parcels >= 50_000 else 0
+        made.append(Sample(parcels, parcels / 1000, rss, 10, 3, 1, 5000))
+    return made
+
+
+@pytest.mark.parametrize(("leak", "holds"), [(0.0, True), (0.9, True), (1.1, False), (40, False)])
+def test_a_leak_is_told_from_a_warm_up(leak: float, holds: bool) -> None:
+    found = report(samples(leak, warm_up_bytes=90_000_000), [Latency(10, 20, 100)], {})
+    assert found["memory_holds"] is holds
+    assert found["memory_slope_mb_per_million"] == pytest.approx(leak, abs=0.01)
+
+
+@pytest.mark.parametrize(("last", "holds"), [(100.0, True), (109.0, True), (112.0, False)])
+def test_the_last_tenth_is_compared_with_the_first(last: float, holds: bool) -> None:
+    tenths = [Latency(50, 100, 9), Latency(50, 500, 9), Latency(50, last, 9)]
+    found = report(samples(0), tenths, {"protocol": "none"})
+    assert found["latency_holds"] is holds
+    assert found["protocol"] == "none"
+
+
+def test_a_slope_needs_two_places() -> None:
+    assert slope_per_million([5, 5, 5], [1, 2, 3]) == 0.0
+    assert slope_per_million([0, 500_000], [1, 2]) == pytest.approx(2.0)
+
+
+def test_a_process_is_looked_at(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.sqlite"
+    journal.write_bytes(b"1234")
+    Path(f"{journal}-wal").write_bytes(b"123")
+    before = look_at(os.getpid(), 1, 1.0, 0, journal)
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait)
+    thread.start()
+    with journal.open("rb"):
+        ballast = bytearray(os.urandom(1 << 20) * 64)
+        after = look_at(os.getpid(), 1, 1.0, 0, journal)
+    go_on.set()
+    thread.join(10)
+    assert after.files == before.files + 1
+    assert after.threads == before.threads + 1
+    assert after.rss_bytes - before.rss_bytes > len(ballast) // 2
+    assert after.journal_bytes == 7
