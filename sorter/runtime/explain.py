@@ -121,7 +121,7 @@ def explain(journal_path: Path | str, parcel: str) -> list[Story]:
         rows = _find(reader, on_line, parcel)
         if not rows:
             raise UnknownParcel(_nothing_found(reader, on_line, parcel))
-        return [_Teller(row, runs[row.run]).tell(reader) for row in rows]
+        return [_Teller(row, runs[row.run], list(runs.values())).tell(reader) for row in rows]
 
 
 def _find(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> list[ParcelRow]:
@@ -191,6 +191,7 @@ class _Teller:
 
     row: ParcelRow
     run: Run
+    runs: list[Run]
     opened_tick: int = NONE
     anchor: int | None = None
     laps: int = 0
@@ -201,10 +202,19 @@ class _Teller:
         return self.run.names
 
     def tell(self, reader: JournalReader) -> Story:
-        last = self.row.closed_step if self.row.closed_step != NONE else self.run.next_step - 1
+        last = self.row.closed_step if self.row.closed_step != NONE else self.runs[-1].next_step - 1
+        starts = {run.first_step: run for run in self.runs if run.first_step > self.row.opened_step}
         for step in reader.steps(self.row.opened_step, last):
+            if (run := starts.get(step.step)) is not None:
+                self._take_restart(step, run)
             self._take(step)
         return Story(self.row.parcel, self.row.code, self.row.run, self._ending(), self.moments)
+
+    def _take_restart(self, step: Step, run: Run) -> None:
+        """Tell that the controller was started anew while the parcel was on the belt."""
+        details = {"run": run.run, "software": run.software}
+        text = f"the controller was started anew (run {run.run}) and knew it from the journal"
+        self._add(step, (step.inputs.encoder_count, NONE), "controller", text, details)
 
     def _ending(self) -> str:
         row = self.row

@@ -231,7 +231,12 @@ def test_the_real_file_is_accounted_for_line_by_line():
         report = import_online_retail(REAL, registry, 1, lambda *sizes: calls.append(sizes))
         returns = list(registry)
     assert (report.lines, report.accepted, report.rejected) == (8704, 8704, [])
-    assert report.counts == {"capped": 583, "unknown_country": 1, "guest": 165, "customers_dropped": 8539}
+    assert report.counts == {
+        "capped": 583,
+        "unknown_country": 1,
+        "guest": 165,
+        "customers_dropped": 8539,
+    }
     assert calls[-1][0] == calls[-1][1] == REAL.stat().st_size
     assert len({one.record.country for one in returns}) == 28
     assert [one.announced_at for one in returns] == sorted(one.announced_at for one in returns)
