@@ -15,8 +15,12 @@ from typing import Final
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.model.mailbox import LAYOUT_VERSION
 
-TRANSPORT_ERRORS: Final = (TimeoutError, OSError, EOFError, struct.error, ValueError)
-"""What sockets and parsers raise because of the peer or the network."""
+TRANSPORT_ERRORS: Final = (TimeoutError, OSError, EOFError, struct.error, ValueError, RuntimeError)
+"""What sockets and parsers raise because of the peer or the network.
+
+``RuntimeError`` is uvloop's for writing to a connection that was reset a moment ago, of which the
+protocol library has not been told yet.
+"""
 
 
 def quiet(logger_name: str) -> None:
@@ -28,7 +32,7 @@ def from_transport(link: str, error: BaseException) -> LinkError:
     """Return the link error that one of :data:`TRANSPORT_ERRORS` means."""
     if isinstance(error, TimeoutError):
         return late(link)
-    if isinstance(error, OSError | EOFError):
+    if isinstance(error, OSError | EOFError) or type(error) is RuntimeError:
         return lost(link, error)
     return LinkRejected(link, f"the peer sent something unexpected ({text(error)})")
 
