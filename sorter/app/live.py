@@ -17,6 +17,7 @@ import numpy as np
 import uvloop
 
 from sorter.app.assembly import Controller, assemble, summary_of
+from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.app.recovery import Recovery
 from sorter.config.load import LoadedLine
@@ -32,6 +33,7 @@ from sorter.runtime.log_file import BYTES_PER_MB, RotatingLog
 from sorter.runtime.logs import configure_logs
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.service_manager import ServiceManager
+from sorter.security.wall_clock import utc_now
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -93,6 +95,7 @@ async def _run_live(
     service = loaded.line_file.service
     registry_path = options.registry or loaded.registry_path
     with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
+        erase_expired_returns(registry, service.registry_retention_days)
         registry.never_wait()
         host = RegistryHost(registry, loaded.policy, asker=asker)
         recovery = Recovery(loaded, {"protocol": protocol})
@@ -125,7 +128,9 @@ async def _run_live(
         collector = LineCollector(
             controller.metrics, controller.client, [controller.supervisor], host
         )
-        server = MetricsServer(service.metrics.host, metrics_port, collector)
+        certificates = CertificateWatch(io)
+        certificates.warn(utc_now())
+        server = MetricsServer(service.metrics.host, metrics_port, collector, certificates)
         ready["metrics_port"] = server.port
         # What exists now lives as long as the process: never look at it again.
         gc.collect()

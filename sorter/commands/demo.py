@@ -19,6 +19,7 @@ from sorter.errors import ConfigError
 from sorter.rehearsal.parcels import prepare_parcels
 from sorter.rehearsal.rehearse import Protocol, RehearsalPlan, RehearsalProgress, rehearse
 from sorter.rehearsal.view import is_clean, live_view, plain_line, summary_view
+from sorter.security.wall_clock import utc_now
 
 PLAIN_PERIOD_S = 5.0
 SHORT_PARCELS = 500
@@ -49,6 +50,9 @@ def demo(
     keep: Annotated[Path, typer.Option(help="Folder for journal, truth and logs.")] = Path(
         "var/demo"
     ),
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Encrypt the links, with certificates made for it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Watch a return-centre line sort, over real sockets, and check it against the truth.
@@ -66,6 +70,7 @@ def demo(
         raise ConfigError.of(problems)
     protocols = ("modbus", "opcua") if protocol == "both" else (protocol,)
     console = Console(stderr=as_json)
+    certs = _fresh_certificates(keep) if secure else None
     summaries = []
     for name in protocols:
         work_dir = keep / name
@@ -83,12 +88,23 @@ def demo(
             speed=_speed(speed, parcels),
             seed=seed,
             work_dir=work_dir,
+            certs=certs,
         )
         summaries.append(_rehearsed(plan, console, quiet=as_json))
     if as_json:
         whole: Any = summaries[0] if len(summaries) == 1 else {"runs": summaries}
         sys.stdout.write(json.dumps(whole, indent=1) + "\n")
     raise SystemExit(0 if all(is_clean(summary) for summary in summaries) else 1)
+
+
+def _fresh_certificates(keep: Path) -> Path:
+    """Make certificates that are good for a day; those of the last demo are replaced."""
+    # Imported late: cryptography takes a fifth of a second to load.
+    from sorter.security.folder import CertsPlan, make_folder  # noqa: PLC0415
+
+    folder = keep / "certs"
+    make_folder(folder, CertsPlan(days=1), utc_now(), force=True)
+    return folder
 
 
 def _rehearsed(plan: RehearsalPlan, console: Console, *, quiet: bool) -> dict[str, Any]:

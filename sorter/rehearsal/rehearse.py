@@ -42,6 +42,8 @@ class RehearsalPlan:
     seed : int
     work_dir : Path
         Gets journal, truth ledger, summary and both processes' stderr.
+    certs : Path or None
+        Folder that ``sorter certs init`` made: both processes encrypt with it.
     """
 
     protocol: Protocol
@@ -54,6 +56,7 @@ class RehearsalPlan:
     speed: float
     seed: int
     work_dir: Path
+    certs: Path | None = None
 
     @property
     def journal(self) -> Path:
@@ -142,6 +145,10 @@ def _clear(plan: RehearsalPlan) -> None:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def _certs_arguments(plan: RehearsalPlan) -> list[str]:
+    return [] if plan.certs is None else ["--certs", str(plan.certs)]
+
+
 def _simulator_arguments(plan: RehearsalPlan) -> list[str]:
     port_option = "--modbus-port" if plan.protocol == "modbus" else "--opcua-port"
     return [
@@ -149,6 +156,7 @@ def _simulator_arguments(plan: RehearsalPlan) -> list[str]:
         *(port_option, "0", "--feed", str(plan.feed), "--truth", str(plan.truth)),
         *("--parcels", str(plan.parcels), "--rate", str(plan.rate_parcels_per_h)),
         *("--speed", str(plan.speed), "--seed", str(plan.seed), "--wait-for-controller"),
+        *_certs_arguments(plan),
     ]
 
 
@@ -161,7 +169,7 @@ def _controller_arguments(plan: RehearsalPlan, listening: Event) -> list[str]:
         *(sys.executable, "-m", "sorter", "run", "--config", str(plan.line)),
         *("--protocol", plan.protocol, "--peer", peer, "--registry", str(plan.registry)),
         *("--journal", str(plan.journal), "--summary", str(plan.summary)),
-        *("--metrics-port", "0"),
+        *("--metrics-port", "0", *_certs_arguments(plan)),
     ]
 
 

@@ -1,0 +1,200 @@
+"""What `sorter check` says about encryption, secret files and passwords in the wrong place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from sorter.config.check import check_files
+from sorter.config.link_security import is_loopback
+from sorter.config.models import Io, Metrics, ModbusLink, OpcUaLink
+from sorter.errors import ConfigError
+from sorter.security.folder import CertsPlan, make_folder
+from sorter.security.layout import placed
+from sorter.security.secret_files import read_password, read_secret
+from sorter.security.wall_clock import utc_now
+
+PLAIN_MODBUS = "    tls: {mode: plain_text}\n"
+PLAIN_OPCUA = "    security: {mode: none_and_anonymous}\n"
+ENCRYPTED = ((PLAIN_MODBUS, ""), (PLAIN_OPCUA, ""))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "certs"
+    make_folder(folder, CertsPlan(), utc_now())
+    return folder
+
+
+@pytest.fixture
+def certs(config: Path, made: Path) -> Path:
+    """Where the line file's defaults look for them."""
+    folder = config.parent / "var" / "certs"
+    shutil.copytree(made, folder)
+    return folder
+
+
+@pytest.fixture
+def line(config: Path) -> Path:
+    return config / "line.yaml"
+
+
+def write(line: Path, *changes: tuple[str, str]) -> None:
+    text = line.read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    line.write_text(text, "utf-8")
+
+
+def problems(line: Path, days: int = 0) -> list[str]:
+    return [str(one) for one in check_files([line], utc_now() + timedelta(days=days))]
+
+
+def test_encrypted_is_the_default_of_both_links() -> None:
+    assert ModbusLink().tls.mode == "mutual"
+    assert ModbusLink().port == 802
+    assert OpcUaLink().security.mode == "sign_and_encrypt"
+    assert OpcUaLink().security.identity == "password"
+
+
+def test_everything_is_on_loopback_by_default() -> None:
+    io = Io()
+    assert is_loopback(io.modbus.host)
+    assert io.opcua.endpoint.startswith("opc.tcp://127.0.0.1:")
+    assert is_loopback(Metrics().host)
+    assert not is_loopback("0.0.0.0")
+    assert not is_loopback("plc.example")
+    assert is_loopback("[::1]")
+
+
+@pytest.mark.parametrize("protocol", ["modbus", "opcua"])
+def test_a_link_that_says_nothing_needs_certificates(line: Path, protocol: str) -> None:
+    write(
+        line, (PLAIN_MODBUS, ""), (PLAIN_OPCUA, ""), ("protocol: modbus", f"protocol: {protocol}")
+    )
+    found = problems(line)
+    assert any("io.certificates.certificate" in one and "sorter certs init" in one for one in found)
+    assert any("io.certificates.trusted" in one for one in found)
+    assert any("password_file" in one for one in found) == (protocol == "opcua")
+
+
+@pytest.mark.parametrize("protocol", ["modbus", "opcua"])
+def test_what_certs_init_makes_is_clean(line: Path, certs: Path, protocol: str) -> None:
+    write(
+        line, (PLAIN_MODBUS, ""), (PLAIN_OPCUA, ""), ("protocol: modbus", f"protocol: {protocol}")
+    )
+    assert problems(line) == []
+
+
+def other_key(certs: Path) -> None:
+    key = certs / "controller" / "private_key.pem"
+    key.write_bytes((certs / "plc" / "private_key.pem").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("break_it", "days", "said"),
+    [
+        (lambda c: (c / "controller/private_key.pem").chmod(0o640), 0, "chmod 600"),
+        (lambda c: (c / "controller/password").chmod(0o604), 0, "chmod 600"),
+        (lambda c: (c / "controller/password").write_text("\n"), 0, "one line of text"),
+        (lambda c: (c / "controller/trusted/authority.pem").unlink(), 0, "no trusted certificate"),
+        (lambda c: (c / "controller/certificate.pem").write_text("?"), 0, "no X.509 certificate"),
+        (lambda c: (c / "controller/private_key.pem").write_text("?"), 0, "no private key"),
+        (other_key, 0, "does not belong to the certificate"),
+        (lambda c: None, 731, "valid from"),
+    ],
+)
+def test_a_broken_secret_file_is_a_problem(
+    line: Path, certs: Path, break_it: Callable[[Path], object], days: int, said: str
+) -> None:
+    write(line, *ENCRYPTED, ("protocol: modbus", "protocol: opcua"))
+    break_it(certs)
+    assert any(said in one for one in problems(line, days)), problems(line, days)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "old", "new"),
+    [
+        ("modbus", "host: 127.0.0.1\n    port: 5020", "host: 192.168.0.10\n    port: 502"),
+        ("opcua", "opc.tcp://127.0.0.1:4840/", "opc.tcp://plc.example:4840/"),
+    ],
+)
+def test_plain_text_to_another_machine_is_a_problem_unless_written(
+    line: Path, protocol: str, old: str, new: str
+) -> None:
+    write(line, (old, new), ("protocol: modbus", f"protocol: {protocol}"))
+    assert any("accept_plain_text_off_loopback" in one for one in problems(line))
+    for mode in ("plain_text}", "none_and_anonymous}"):
+        accepted = mode.replace("}", ", accept_plain_text_off_loopback: true}")
+        write(line, (f"mode: {mode}", f"mode: {accepted}"))
+    assert problems(line) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "    security: {mode: sign_and_encrypt, password: hunter2-hunter2}\n",
+        "    security: {mode: sign_and_encrypt, password_environment: 'hunter2 hunter2'}\n",
+    ],
+)
+def test_a_password_in_the_file_is_impossible_and_not_repeated(line: Path, written: str) -> None:
+    write(line, (PLAIN_OPCUA, written))
+    found = problems(line)
+    assert found
+    assert "password: hunter2" not in "".join(found)
+
+
+def test_a_password_in_the_endpoint_is_a_problem_and_not_repeated(line: Path) -> None:
+    write(line, ("opc.tcp://127.0.0.1", "opc.tcp://me:hunter2@127.0.0.1"))
+    found = [one for one in problems(line) if "password" in one]
+    assert found
+    assert "hunter2" not in "".join(found)
+
+
+# --- secrets --------------------------------------------------------------------------------------
+def test_a_secret_shows_stars(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    path.write_text("hunter2\n")
+    secret = read_secret(path)
+    assert "hunter2" not in f"{secret} {secret!r}"
+    assert read_password(path, None).get_secret_value() == b"hunter2"
+    with pytest.raises(ValidationError) as caught:
+        OpcUaLink.model_validate({"security": {"password_environment": 7}})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_systemd_credential_is_found_where_systemd_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io = Io.model_validate(
+        {
+            "protocol": "opcua",
+            "opcua": {"security": {"password_file": "credential:plc_password"}},
+        }
+    )
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ConfigError, match="LoadCredential=plc_password"):
+        placed(io, tmp_path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "plc_password").write_text("hunter2")
+    (tmp_path / "plc_password").chmod(0o440)  # as systemd does it, with an access list
+    security = placed(io, Path("/etc/sorter")).opcua.security
+    assert read_password(Path(security.password_file), None).get_secret_value() == b"hunter2"
+
+
+@pytest.mark.parametrize("content", [b"", b"two\nlines\n"])
+def test_what_is_no_password_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "password"
+    path.touch(0o600)
+    path.write_bytes(content)
+    with pytest.raises(ConfigError):
+        read_password(path, None)
+    with pytest.raises(ConfigError, match="SORTER_NOBODY"):
+        read_password(path, "SORTER_NOBODY", {})
