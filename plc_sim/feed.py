@@ -9,6 +9,9 @@ from pathlib import Path
 
 from sorter.errors import SorterError
 
+LARGEST_MM = 1e5
+HEAVIEST_G = 1_000_000
+LATEST_MS = 366 * 86_400_000.0
 COLUMNS = ("label", "length_mm", "width_mm", "height_mm", "weight_g", "arrive_ms")
 
 
@@ -96,6 +99,10 @@ def _parcel(path: Path, line: int, row: dict[str, str | None]) -> FeedParcel:
         )
     except (ValueError, UnicodeError) as error:
         raise FeedError(f"{path}:{line}: {error}") from error
-    if not (0 < parcel.length_mm < 1e5 and parcel.weight_g >= 0):
-        raise FeedError(f"{path}:{line}: length and weight must be positive")
+    if not (0 < parcel.length_mm < LARGEST_MM and 0 <= parcel.weight_g < HEAVIEST_G):
+        raise FeedError(f"{path}:{line}: length and weight must be positive, and of a parcel")
+    if not (0 <= parcel.width_mm < LARGEST_MM and 0 <= parcel.height_mm < LARGEST_MM):
+        raise FeedError(f"{path}:{line}: width and height must be those of a parcel")
+    if not 0 <= (parcel.arrive_ms or 0.0) < LATEST_MS:
+        raise FeedError(f"{path}:{line}: arrive_ms must be a time from the start, within a year")
     return parcel

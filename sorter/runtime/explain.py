@@ -32,6 +32,7 @@ from sorter.model.columns import (
     OutcomeColumn,
     ScanColumn,
 )
+from sorter.runtime.journal_checks import damaged
 from sorter.runtime.journal_codec import Step
 from sorter.runtime.journal_info import LineNames, Run
 from sorter.runtime.journal_parcels import ParcelRow, code_text
@@ -121,6 +122,10 @@ def explain(journal_path: Path | str, parcel: str) -> list[Story]:
         rows = _find(reader, on_line, parcel)
         if not rows:
             raise UnknownParcel(_nothing_found(reader, on_line, parcel))
+        for row in rows:
+            if row.run not in runs:
+                problem = f"it names run {row.run}, which is not there"
+                raise damaged(reader.path, f"the row of parcel {row.parcel}", problem)
         return [_Teller(row, runs[row.run], list(runs.values())).tell(reader) for row in rows]
 
 
@@ -162,7 +167,7 @@ def _nothing_found(reader: JournalReader, on_line: dict[int, ParcelRow], wanted:
     return f"{message}; the nearest numbers are {', '.join(map(str, nearest))}"
 
 
-_REPORTED_BY: Final = {
+_REPORTED_BY: Final[dict[int, tuple[EventKind, ...]]] = {
     OutcomeKind.SEEN: (EventKind.PARCEL_PASSED,),
     OutcomeKind.OPENED: (EventKind.PARCEL_PASSED, EventKind.CHUTE_ENTERED),
     OutcomeKind.MEASURED: (EventKind.PARCEL_MEASURED,),
@@ -175,7 +180,7 @@ _REPORTED_BY: Final = {
 
 def _event_behind(row: CodedRow, events: list[CodedRow]) -> CodedRow | None:
     """Return the PLC's report that an outcome follows from, None when it follows from silence."""
-    kinds = _REPORTED_BY.get(OutcomeKind(row[OutcomeColumn.KIND]), ())
+    kinds = _REPORTED_BY.get(row[OutcomeColumn.KIND], ())
     for event in events:
         if event[EventColumn.KIND] in kinds:
             at_eye = event[EventColumn.KIND] == EventKind.PARCEL_PASSED

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any
 
 from sorter.model.codes import Cause
 from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
 from sorter.model.layout import LineLayout
 from sorter.model.plan import SortPlan
 from sorter.ports import Acknowledged
+from sorter.runtime.journal_checks import LARGEST, json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,37 @@ class LineNames:
 
     @classmethod
     def from_json(cls, text: str) -> LineNames:
-        """Return the names that :meth:`to_json` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**cast("dict[str, Any]", listed))
+        """Return the names that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            It wrote something else.
+        """
+        values = json_object(text)
+        listed: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        try:
+            names = cls(**listed)
+        except TypeError as error:  # a field too many or too few
+            raise ValueError(str(error)) from error
+        names._check()
+        return names
+
+    def _check(self) -> None:
+        """Raise ValueError unless every field is what its annotation says, and can be used."""
+        for item in fields(self):
+            value, kind = getattr(self, item.name), str(item.type)
+            if kind == "float":
+                fits = type(value) in (int, float) and 0 < value < math.inf
+            elif kind == "int":
+                fits = type(value) is int and 0 <= value < LARGEST
+            else:
+                wanted = str if "str" in kind else int
+                fits = isinstance(value, tuple) and all(type(one) is wanted for one in value)
+            if not fits:
+                raise ValueError(f"{item.name} cannot be {str(value)[:40]!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,4 +69,5 @@ def read_snapshots(connection: sqlite3.Connection, run: int) -> Iterator[Snapsho
     )
     for step, of_run, tick_100us, check, state in connection.execute(query, (run,)):
         sound = isinstance(state, bytes) and zlib.crc32(state) == check
-        yield Snapshot(step, of_run, tick_100us, state if sound else None)
+        dated = type(tick_100us) is int  # SQLite would keep text there, too
+        yield Snapshot(step, of_run, tick_100us if dated else 0, state if sound and dated else None)

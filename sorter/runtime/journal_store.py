@@ -15,7 +15,6 @@ more_codes     further code read on a parcel
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.ports import Acknowledged
+from sorter.runtime.journal_checks import damaged, json_object, texts, whole_numbers
 from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
 from sorter.runtime.journal_group import StepHash
 from sorter.runtime.journal_info import LineNames, Run
@@ -35,6 +35,9 @@ APPLICATION_ID: Final = 0x50534A31
 """Marks the file as ours ("PSJ1"), so that no other SQLite file is mistaken for a journal."""
 BUSY_TIMEOUT_S: Final = 5.0
 IN_MEMORY: Final = ":memory:"
+MOST_TRACKED: Final = 1_000_000
+"""No line tracks more parcels at a time; a larger table is not made because a file says so."""
+RUNS_TABLE: Final = "the table of runs"
 
 _RUN_COLUMNS: Final = (
     "run, software, first_step, next_step, first_parcel, last_parcel, open_from_step, boot_id,"
@@ -167,9 +170,13 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _run_of(row: tuple[Any, ...]) -> Run:
+def _run_of(path: Path, row: tuple[Any, ...]) -> Run:
     run, software, first_step, next_step, first_parcel, last_parcel, open_from_step, *rest = row
     boot_id, event_seq, scan_seq, capacity, initial_state, names, notes, sha256, clean = rest
+    whole_numbers(path, RUNS_TABLE, (*row[2:11], clean))
+    texts(path, RUNS_TABLE, (software, names, notes, sha256 or ""))
+    if not 0 < capacity <= MOST_TRACKED or not isinstance(initial_state, bytes | None):
+        raise ValueError(f"a state for {capacity} parcels")
     return Run(
         run,
         software,
@@ -182,10 +189,26 @@ def _run_of(row: tuple[Any, ...]) -> Run:
         capacity,
         initial_state,
         LineNames.from_json(names),
-        json.loads(notes),
+        json_object(notes),
         sha256,
         bool(clean),
     )
+
+
+def checked_parcel(path: Path | str, row: tuple[Any, ...]) -> ParcelRow:
+    """Return a row of the table of parcels.
+
+    Raises
+    ------
+    JournalError
+        A cell holds what it cannot hold.
+    """
+    parcel, run, code, *numbers = row
+    if not isinstance(code, str | None) or {type(cell) for cell in numbers} != {int}:
+        what = f"the row of parcel {parcel}"
+        texts(path, what, ("" if code is None else code,))
+        whole_numbers(path, what, numbers)
+    return ParcelRow(parcel, run, code, *numbers)
 
 
 class JournalReader:
@@ -233,8 +256,10 @@ class JournalReader:
 
     def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._connection.execute(query, parameters)
-        except sqlite3.Error as error:
+            # No `yield from`: it would close the cursor once more when the reader is closed.
+            for row in self._connection.execute(query, parameters):  # noqa: UP028
+                yield row
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise JournalError(
                 f"{self.path}: cannot be read ({error}); restore the journal from a copy"
             ) from error
@@ -267,15 +292,16 @@ class JournalReader:
         # S608: what is formatted in are constants of this module.
         query = f"SELECT {_RUN_COLUMNS} FROM runs {which}"  # noqa: S608
         try:
-            return [_run_of(row) for row in self._rows(query)]
-        except (ValueError, TypeError) as error:
-            raise JournalError(
-                f"{self.path}: the table of runs is damaged ({error}); restore it from a copy"
-            ) from error
+            return [_run_of(self.path, row) for row in self._rows(query)]
+        except ValueError as error:
+            raise damaged(self.path, RUNS_TABLE, str(error)) from error
 
     def files(self, run: int) -> dict[str, str]:
         """Return the configuration texts of a run."""
-        return dict(self._rows("SELECT name, content FROM run_files WHERE run = ?", run))
+        rows = list(self._rows("SELECT name, content FROM run_files WHERE run = ?", run))
+        for row in rows:
+            texts(self.path, "the table of configuration files", row)
+        return dict(rows)
 
     def steps(self, first: int, last: int) -> Iterator[Step]:
         """Return the steps `first` to `last` inclusive, in order.
@@ -341,14 +367,14 @@ class JournalReader:
         """Return the row of a parcel that ended, or was on the line when its run ended."""
         query = "SELECT * FROM parcels WHERE parcel = ?"
         for row in self._rows(query, number):
-            return ParcelRow(*row)
+            return checked_parcel(self.path, row)
         return None
 
     def parcels(self, run: int | None = None) -> Iterator[ParcelRow]:
         """Return the rows of all parcels, of one run or of all, by number."""
         query = "SELECT * FROM parcels WHERE ?1 IS NULL OR run = ?1 ORDER BY parcel"
         for row in self._rows(query, run):
-            yield ParcelRow(*row)
+            yield checked_parcel(self.path, row)
 
     def parcels_with_code(self, code: str) -> list[int]:
         """Return the parcels that carried a code, oldest first.

@@ -15,6 +15,7 @@ import numpy as np
 from sorter.errors import JournalError, JournalRefused
 from sorter.model.columns import EventColumn, ScanColumn
 from sorter.ports import Acknowledged
+from sorter.runtime.journal_checks import whole_numbers
 from sorter.runtime.journal_codec import encode_group, group_check
 from sorter.runtime.journal_files import lock_journal
 from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
@@ -23,7 +24,9 @@ from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
 from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
 from sorter.runtime.journal_store import (
     IN_MEMORY,
+    RUNS_TABLE,
     JournalReader,
+    checked_parcel,
     connect_writable,
     software_version,
 )
@@ -122,7 +125,9 @@ class JournalWriter:
         info, before, left_over = self._look_back(begin)
         self._check_line(info.layout.name)
         if before is not None:
-            self.last_parcel_id = execute("SELECT max(last_parcel) FROM runs").fetchone()[0]
+            newest = execute("SELECT max(last_parcel) FROM runs").fetchone()
+            whole_numbers(self.path, RUNS_TABLE, newest)
+            self.last_parcel_id = newest[0]
             self.last_acknowledged = before.acknowledged
         self.acknowledged = self.last_acknowledged
         self._next_step = 1 if before is None else before.next_step
@@ -199,7 +204,7 @@ class JournalWriter:
         row = self._connection.execute(
             "SELECT * FROM parcels WHERE parcel = ?", (number,)
         ).fetchone()
-        return None if row is None else ParcelRow(*row)
+        return None if row is None else checked_parcel(self.path, row)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

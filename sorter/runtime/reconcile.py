@@ -153,14 +153,38 @@ def read_truth(path: Path | str) -> list[TruthRow]:
         with Path(path).open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 row = json.loads(line)
-                if not isinstance(row, dict) or "physical_id" not in row or "end" not in row:
-                    raise SorterError(f"{path}:{number}: is no row of a truth ledger")
+                if problem := _problem_of(row):
+                    raise SorterError(f"{path}:{number}: is no row of a truth ledger: {problem}")
                 rows.append(row)
     except OSError as error:
         raise SorterError(f"{path}: the truth ledger cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SorterError(f"{path}:{len(rows) + 1}: is not JSON: {error}") from error
     return rows
+
+
+def _problem_of(row: object) -> str:
+    """Return what a row of a truth ledger lacks, or holds that it cannot; empty: nothing."""
+    if not isinstance(row, dict) or "physical_id" not in row:
+        return "it has no physical_id"
+    if not isinstance(row.get("end"), str):
+        return "it has no end"
+    if not isinstance(row.get("chute"), str | None):
+        return "chute is no name"
+    counts = [row.get("induct_eye", NONE), row.get("induct_count", NONE)]
+    counts += [row.get("end_count")] if row.get("chute") is not None else []
+    sightings = row.get("sightings") or []
+    if not isinstance(sightings, list) or any(
+        not isinstance(pair, list) or len(pair) != 2 for pair in sightings
+    ):
+        return "sightings are no pairs of eye and count"
+    counts += [number for pair in sightings for number in pair]
+    if any(type(number) is not int for number in counts):
+        return "a count is not a whole number"
+    faults = row.get("faults") or []
+    if not isinstance(faults, list) or any(not isinstance(name, str) for name in faults):
+        return "faults are no names"
+    return ""
 
 
 def reconcile_rows(

@@ -109,7 +109,7 @@ def _scan(take: Taker, encoder: int) -> list[int]:
         row[ScanColumn.HAZMAT] = how % 2
         row[ScanColumn.VALUE_CENTS] = take.number(3)
     else:
-        row += [take.number(8, signed=True) >> take.number(1) % 64 for _ in range(10)]
+        row += [how % 4, *(take.number(8, signed=True) >> take.number(1) % 64 for _ in range(9))]
     return row[:SCAN_WIDTH]
 
 
