@@ -36,8 +36,6 @@ from sorter.runtime.journal_group import (
 )
 
 CODEC_VERSION: Final = 2
-FARTHEST: Final = 1 << 60
-"""Encoder counts beyond this, either way, are not reached in a million years."""
 
 _HEAD = struct.Struct("<II")
 _SCANS_AT = 1
@@ -116,9 +114,6 @@ def open_group(first_step: int, payload: bytes, check: int) -> Group:
         raise _damaged(
             first_step, f"its group has {len(payload)} bytes where {expected} are announced"
         )
-    counts = heads["look"][:, 2]
-    if ((counts < -FARTHEST) | (counts > FARTHEST)).any():
-        raise _damaged(first_step, "it holds an encoder count that no encoder reaches")
     tables = []
     for cell_count, width in zip(cells, WIDTHS, strict=True):
         flat = np.frombuffer(payload, "<i8", cell_count, at)

@@ -27,6 +27,8 @@ from sorter.runtime.journal_words import (
 )
 
 PROGRESS_STEPS: Final = 1_000
+FARTHEST: Final = 1 << 60
+"""Counts beyond this, either way, are not reached in a million years; arithmetic would overflow."""
 
 _ARRAYS: Final[tuple[tuple[str, Callable[[list[int], LineNames], dict[str, Any]]], ...]] = (
     ("commands", command_words),
@@ -83,6 +85,11 @@ def replay(
             for step in reader.steps(run.first_step, run.next_step - 1):
                 if step.step != expected:
                     raise _gap(journal_path, run, expected, step.step)
+                if not -FARTHEST < step.inputs.encoder_count < FARTHEST:
+                    raise ReplayError(
+                        f"{journal_path}: step {step.step} is damaged: no encoder reaches count "
+                        f"{step.inputs.encoder_count}; restore the journal from a copy"
+                    )
                 decided = decide(state, own_inputs(step.inputs), step.now_ns)
                 if difference := difference_from(step, decided, run):
                     return ReplayResult(run.run, done + 1, False, difference)
