@@ -134,11 +134,7 @@ class JsonLineProcess:
                 await asyncio.wait_for(self._process.wait(), timeout_s)
             except TimeoutError:
                 self._process.kill()
-        if self._reader is not None:
-            # Ends with the child's output; a grandchild that holds it open is not waited for.
-            await asyncio.wait([self._reader], timeout=OUTPUT_DEADLINE_S)
-            self._reader.cancel()
-            self._reader = None
+        await self._end_of_output()
         return await self._exit_code()
 
     async def kill(self) -> None:
@@ -146,10 +142,8 @@ class JsonLineProcess:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
-        if self._reader is not None:
-            await self._reader
-            self._reader = None
+        await self._end_of_output()
+        await self._exit_code()
 
     def stderr_tail(self) -> str:
         """Return the last lines that the child wrote to stderr."""
@@ -157,6 +151,13 @@ class JsonLineProcess:
             lines = self._stderr_path.read_text(errors="replace").splitlines()
             return "\n".join(lines[-STDERR_LINES_SHOWN:])
         return ""
+
+    async def _end_of_output(self) -> None:
+        """Read what the child has written; a grandchild that holds its output is not waited for."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await asyncio.wait([reader], timeout=OUTPUT_DEADLINE_S)
+            reader.cancel()
 
     def _last_words(self) -> str:
         words = self.stderr_tail()
