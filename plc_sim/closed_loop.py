@@ -22,6 +22,8 @@ from sorter.config.load import load_line
 from sorter.errors import JournalError
 
 ROUND_PARCELS = 10_000
+SOAK_JOURNAL_BYTES = 100_000_000
+"""Of the journal of a soak: enough for some rounds, and reached early on."""
 
 
 def simulate(
@@ -121,6 +123,7 @@ def soak(
             bus=InProcessBus(rig),
             registry=registry,
             journal_path=journal_path,
+            journal_bytes=SOAK_JOURNAL_BYTES,
             notes={"scenario": scenario.name, "seed": str(seed)},
             rounds=Rounds(
                 parcels=len(rows),

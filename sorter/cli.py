@@ -22,6 +22,7 @@ COMMAND_MODULES = (
     "barcode",
     "explain",
     "replay",
+    "journal",
     "certs",
 )
 """Modules of ``sorter.commands``; installed packages add more through ``sorter.commands``."""

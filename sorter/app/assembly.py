@@ -10,11 +10,13 @@ import numpy as np
 
 from sorter.app.recovery import STATE_CAPACITY, TakenOver, fresh_state
 from sorter.config.load import LoadedLine
+from sorter.config.models import Retention
 from sorter.core.decide import decide
 from sorter.core.state import State
 from sorter.ports import Clock, FieldBus, HostLink
 from sorter.runtime.catch_up import CatchUp
 from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
+from sorter.runtime.journal_retention import Limits
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics
 from sorter.runtime.reconcile import Reconciliation
@@ -37,6 +39,19 @@ class Controller:
 def run_info(loaded: LoadedLine, notes: dict[str, str]) -> RunInfo:
     """Return what a journal keeps about a run of this line."""
     return RunInfo(loaded.layout, loaded.plan, loaded.files, notes, STATE_CAPACITY)
+
+
+SECONDS_PER_DAY = 86_400
+BYTES_PER_MB = 1_000_000
+
+
+def limits_of(retention: Retention) -> Limits:
+    """Return how much of the past a journal keeps, as the line file says."""
+    return Limits(
+        retention.max_age_days * SECONDS_PER_DAY,
+        int(retention.max_mb * BYTES_PER_MB),
+        int(retention.reserve_mb * BYTES_PER_MB),
+    )
 
 
 def assemble(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from sorter.app.assembly import Controller, assemble, summary_of
+from sorter.app.assembly import Controller, assemble, limits_of, summary_of
 from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.app.recovery import Recovery
@@ -26,7 +26,7 @@ from sorter.host.late import LateAsker
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock
-from sorter.runtime.clock import MonotonicClock
+from sorter.runtime.clock import Calendar, MonotonicClock
 from sorter.runtime.exposition import LineCollector, MetricsServer
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.log_file import BYTES_PER_MB, RotatingLog
@@ -99,7 +99,12 @@ async def _run_live(
         registry.never_wait()
         host = RegistryHost(registry, loaded.policy, asker=asker)
         recovery = Recovery(loaded, {"protocol": protocol})
-        journal = ThreadedJournal(options.journal or loaded.journal_path, recovery.begin_run)
+        journal = ThreadedJournal(
+            options.journal or loaded.journal_path,
+            recovery.begin_run,
+            limits=limits_of(service.retention),
+            calendar_s=Calendar().now_s,
+        )
         metrics_port = (
             service.metrics.port if options.metrics_port is None else options.metrics_port
         )

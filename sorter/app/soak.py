@@ -24,6 +24,7 @@ from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import InlineJournal
+from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import TruthRow, reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.soak_report import TENTHS, Latency, Sample, look_at, report
@@ -119,6 +120,7 @@ def soak_on(
     bus: FieldBus,
     registry: Registry,
     journal_path: Path,
+    journal_bytes: int,
     notes: dict[str, str],
     rounds: Rounds,
     progress: Callable[[int], None],
@@ -133,7 +135,9 @@ def soak_on(
     registry : Registry
         Of the parcels of a round.
     journal_path : Path
-        Must not exist; kept within the limits of ``service.retention``.
+        Must not exist.
+    journal_bytes : int
+        Its oldest steps go when it is larger.
     notes : dict of str to str
         Kept in the journal.
     rounds : Rounds
@@ -145,7 +149,12 @@ def soak_on(
     dict
         See :func:`~sorter.runtime.soak_report.report`.
     """
-    journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps_for(loaded))
+    journal = InlineJournal(
+        journal_path,
+        run_info(loaded, notes),
+        commit_steps_for(loaded),
+        limits=Limits(max_bytes=journal_bytes),
+    )
     controller = assemble(
         loaded,
         clock=clock,

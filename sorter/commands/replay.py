@@ -45,7 +45,8 @@ def replay_command(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.identical:
-        typer.echo(f"identical: {result.steps:,} steps of {result.runs} run(s)")
+        pruned = f"; {result.pruned_steps:,} were pruned" if result.pruned_steps else ""
+        typer.echo(f"identical: {result.steps:,} steps of {result.runs} run(s){pruned}")
     else:
         typer.echo(f"different after {result.steps:,} steps\n{result.first_difference}")
     if not result.identical:

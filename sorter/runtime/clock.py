@@ -11,3 +11,18 @@ class MonotonicClock:
     def now_ns(self) -> int:
         """Return the monotonic time in ns."""
         return time.monotonic_ns()  # noqa: TID251 - this is the Clock port's live side
+
+
+class Calendar:
+    """Wall time that goes at the machine's pace: as set at the start, whatever is done to it since.
+
+    For the age of records. A clock that is set forward by a year must not make all of them old.
+    """
+
+    def __init__(self) -> None:
+        started_s = time.time()  # noqa: TID251 - the one place that asks for the date
+        self._offset_s = started_s - time.monotonic()  # noqa: TID251
+
+    def now_s(self) -> float:
+        """Return seconds since 1970."""
+        return self._offset_s + time.monotonic()  # noqa: TID251

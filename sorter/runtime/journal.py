@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ from sorter.ports import Acknowledged
 from sorter.runtime.journal_group import GroupBuilder, PendingSnapshot, PendingStep, gather
 from sorter.runtime.journal_info import RunInfo
 from sorter.runtime.journal_parcels import ParcelRow, Tally
+from sorter.runtime.journal_retention import Limits
+from sorter.runtime.journal_storage import JournalStorage
 from sorter.runtime.journal_writer import BeginRun, JournalWriter
 
 __all__ = ["InlineJournal", "RunInfo", "ThreadedJournal"]
@@ -59,6 +61,11 @@ class _OneRun:
         return self._writer.acknowledged
 
     @property
+    def storage(self) -> JournalStorage:
+        """How the file and its disk are."""
+        return self._writer.storage
+
+    @property
     def tally(self) -> Tally:
         """Counts over this run, complete after :meth:`close`."""
         return self._writer.tally
@@ -81,12 +88,19 @@ class InlineJournal(_OneRun):
     info : RunInfo
     commit_steps : int
         Steps per commit.
+    limits : Limits, optional
+        How much of the past is kept; all unless given.
     """
 
     def __init__(
-        self, path: Path | str | None, info: BeginRun, commit_steps: int = DEFAULT_COMMIT_STEPS
+        self,
+        path: Path | str | None,
+        info: BeginRun,
+        commit_steps: int = DEFAULT_COMMIT_STEPS,
+        limits: Limits | None = None,
     ) -> None:
-        super().__init__(JournalWriter(path, info, synchronous="OFF"))
+        super().__init__(JournalWriter(path, info, synchronous="OFF", limits=limits))
+        self._bounded = limits is not None
         self._commit_steps = commit_steps
         self._pending = GroupBuilder()
 
@@ -117,6 +131,8 @@ class InlineJournal(_OneRun):
         batch, self._pending = self._pending, GroupBuilder()
         try:
             self._writer.write(batch)
+            if self._bounded:
+                self._writer.tidy()
         except JournalError as error:
             # Steps are missing now: nothing may be written behind the gap.
             self._error = error
@@ -178,6 +194,10 @@ class ThreadedJournal(_OneRun):
         Steps that come within this time are committed together.
     max_pending_steps : int
         Steps that may wait for the disk before :meth:`append` refuses more.
+    limits : Limits, optional
+        How much of the past is kept; all unless given.
+    calendar_s : callable
+        Wall time in s, for the age of steps.
 
     Attributes
     ----------
@@ -193,8 +213,10 @@ class ThreadedJournal(_OneRun):
         info: BeginRun,
         commit_interval_s: float = COMMIT_INTERVAL_S,
         max_pending_steps: int = MAX_PENDING_STEPS,
+        limits: Limits | None = None,
+        calendar_s: Callable[[], float] = float,
     ) -> None:
-        super().__init__(JournalWriter(path, info, synchronous="FULL"))
+        super().__init__(JournalWriter(path, info, "FULL", limits, calendar_s))
         self._commit_interval_s = commit_interval_s
         self._max_pending_steps = max_pending_steps
         self._pending: deque[PendingStep | PendingSnapshot] = deque()
@@ -269,6 +291,7 @@ class ThreadedJournal(_OneRun):
                 # Clear before taking: a step that comes in between sets it again.
                 self._wake.clear()
                 self._commit()
+                self._tidy()
             self._writer.finish()
         except JournalError as error:
             self._fail(error)
@@ -285,6 +308,15 @@ class ThreadedJournal(_OneRun):
             for _ in range(count):
                 pending.popleft()
 
+    def _tidy(self) -> None:
+        """Prune a slice, and more of them while nothing is to be committed."""
+        try:
+            while self._writer.tidy():
+                if self._wake.is_set():
+                    break
+        except JournalRefused as error:
+            self._log.warning("journal_not_pruned", problem=str(error.__cause__))
+
     def _write(self, steps: GroupBuilder) -> None:
         """Write steps, again and again while the disk does not take them."""
         try:
@@ -295,6 +327,7 @@ class ThreadedJournal(_OneRun):
         pause_s = FIRST_RETRY_S
         while True:
             self._note_refusal(refusal)
+            self._writer.make_room()
             # Told to stop, it tries once more: what stays unwritten was never acknowledged, so
             # the PLC still has it.
             stopping = self._stop.wait(pause_s)

@@ -3,11 +3,12 @@
 =============  =====================================================================================
 table          one row per
 =============  =====================================================================================
-meta           fact about the file: line name, software that made it
+meta           fact about the file: line name, software that made it, how far it was pruned
 runs           start of the controller: how far it came, whether it ended cleanly, its hash
 run_files      configuration file of a run, as text: a replay needs nothing else
 steps          group of decision steps committed together (``journal_codec``)
 snapshots      state of the line now and then (``journal_snapshots``)
+step_times     minute: which steps were written before it (``journal_retention``)
 parcels        parcel, written when it ends, and for those still on the line when a run ends
 more_codes     further code read on a parcel
 =============  =====================================================================================
@@ -28,12 +29,15 @@ from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_o
 from sorter.runtime.journal_group import StepHash
 from sorter.runtime.journal_info import LineNames, Run
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow
+from sorter.runtime.journal_retention import PRUNED_TO, RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA, Snapshot, read_snapshots
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 APPLICATION_ID: Final = 0x50534A31
 """Marks the file as ours ("PSJ1"), so that no other SQLite file is mistaken for a journal."""
 BUSY_TIMEOUT_S: Final = 5.0
+WAL_KEPT_BYTES: Final = 8 << 20
+"""The write-ahead log is cut to this when it was longer, e.g. because of somebody reading."""
 IN_MEMORY: Final = ":memory:"
 MOST_TRACKED: Final = 1_000_000
 """No line tracks more parcels at a time; a larger table is not made because a file says so."""
@@ -46,6 +50,7 @@ _RUN_COLUMNS: Final = (
 
 SCHEMA: Final = (
     SNAPSHOT_SCHEMA
+    + RETENTION_SCHEMA
     + """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE runs (
@@ -143,7 +148,13 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables:
         _check_schema(connection, path)
+    else:
+        # Before the first table: the file can get smaller again.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
+    # Some builds overwrite whatever is deleted; nothing here is secret, and it doubles the work.
+    connection.execute("PRAGMA secure_delete=OFF")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     if not tables:
         connection.executescript(
@@ -314,11 +325,20 @@ class JournalReader:
         for step, check, payload in self._groups(first, last):
             yield from decode_group(step, payload, check, first, last)
 
-    def sha256_hex(self, run: Run) -> str:
+    def pruned_to_step(self) -> int:
+        """Return the oldest step that pruning has left, 0 when the journal was never pruned."""
+        for (value,) in self._rows("SELECT value FROM meta WHERE key = ?", PRUNED_TO):
+            return int(value)
+        return 0
+
+    def sha256_hex(self, run: Run) -> str | None:
         """Return the hash of a run, computed anew from its steps.
 
-        Equal to ``run.sha256`` unless the steps were changed afterwards.
+        Equal to ``run.sha256`` unless the steps were changed afterwards. None when its first
+        steps were pruned: then nobody can compute it any more, and nothing is damaged.
         """
+        if self.pruned_to_step() > run.first_step:
+            return None
         found = StepHash()
         for step, check, payload in self._groups(run.first_step, run.next_step - 1):
             found.update(open_group(step, payload, check))

@@ -17,11 +17,13 @@ from sorter.model.columns import EventColumn, ScanColumn
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_checks import whole_numbers
 from sorter.runtime.journal_codec import encode_group, group_check
-from sorter.runtime.journal_files import lock_journal
+from sorter.runtime.journal_files import DiskReserve, lock_journal
 from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
+from sorter.runtime.journal_retention import Limits
 from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
+from sorter.runtime.journal_storage import JournalStorage
 from sorter.runtime.journal_store import (
     IN_MEMORY,
     RUNS_TABLE,
@@ -85,6 +87,10 @@ class JournalWriter:
     info : RunInfo or callable
     synchronous : str
         SQLite's setting: ``FULL`` when an acknowledgement must survive a power cut.
+    limits : Limits, optional
+        How much of the past is kept; all unless given.
+    calendar_s : callable
+        Wall time in s.
 
     Attributes
     ----------
@@ -96,26 +102,43 @@ class JournalWriter:
         What is committed.
     """
 
-    def __init__(self, path: Path | str | None, info: BeginRun, synchronous: str) -> None:
+    def __init__(
+        self,
+        path: Path | str | None,
+        info: BeginRun,
+        synchronous: str,
+        limits: Limits | None = None,
+        calendar_s: Callable[[], float] = float,
+    ) -> None:
         self.path = IN_MEMORY if path is None else str(path)
         self._keeps_steps = self.path != IN_MEMORY
         self._ended: dict[int, ParcelRow] = {}  # without a file: the rows it would hold
         self._lock = lock_journal(self.path) if self._keeps_steps else None
-        try:
-            self._connection = connect_writable(self.path, synchronous)
-        except JournalError:
-            self._unlock()
-            raise
         self._hash = StepHash()
         self._batch: _Batch | None = None
         self._taken = 0
+        limits = limits or Limits()
+        reserve = DiskReserve(self.path, limits.reserve_bytes if self._keeps_steps else 0)
+        try:
+            self._open(info, synchronous)
+        except JournalRefused:
+            # A full disk must not keep the line from starting: that is what the reserve is for.
+            reserve.release()
+            self._open(info, synchronous)
+        except BaseException:
+            self._unlock()
+            raise
+        self._storage = JournalStorage(self._connection, reserve, limits, calendar_s)
+
+    def _open(self, info: BeginRun, synchronous: str) -> None:
+        self._connection = connect_writable(self.path, synchronous)
         try:
             self._begin_run(info)
         except sqlite3.Error as error:
-            self.abandon()
+            self._connection.close()
             raise self._failed(error) from error
         except BaseException:
-            self.abandon()
+            self._connection.close()
             raise
 
     def _begin_run(self, begin: BeginRun) -> None:
@@ -291,6 +314,32 @@ class JournalWriter:
             raise self._failed(error) from error
         self.acknowledged = batch.acknowledged
         self._batch = None
+        self._storage.note_written()
+
+    @property
+    def storage(self) -> JournalStorage:
+        """What looks after the file's size and its disk."""
+        return self._storage
+
+    def tidy(self) -> bool:
+        """Prune a little, if it is due; return whether there is more to do.
+
+        Raises
+        ------
+        JournalRefused, JournalError
+            As for :meth:`write`; nothing of the journal is lost by it.
+        """
+        if not self._keeps_steps:
+            return False
+        try:
+            return self._storage.tidy()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def make_room(self) -> None:
+        """Do what can be done on a full disk: use the reserve, prune ahead of time."""
+        with contextlib.suppress(sqlite3.Error):
+            self._storage.make_room()
 
     def _progress(self, acknowledged: Acknowledged) -> tuple[int, ...]:
         return (

@@ -49,18 +49,21 @@ class ReplayResult:
     identical : bool
     first_difference : str or None
         Step, parcel, what the journal has and what ``decide`` says now.
+    pruned_steps : int
+        Steps of runs in the journal that were pruned, or lie before the oldest snapshot left.
     """
 
     runs: int
     steps: int
     identical: bool
     first_difference: str | None
+    pruned_steps: int = 0
 
 
 def replay(
     journal_path: Path | str, progress: Callable[[int, int], None] | None = None
 ) -> ReplayResult:
-    """Replay all runs of a journal.
+    """Replay all runs of a journal; a pruned one from the oldest snapshot that was left.
 
     Parameters
     ----------
@@ -75,14 +78,18 @@ def replay(
     JournalError
         The journal is missing or damaged.
     """
-    done = 0
+    done = pruned = 0
     with JournalReader(journal_path) as reader:
         runs = reader.runs()
         total = sum(run.next_step - run.first_step for run in runs)
         for run in runs:
-            state = _initial_state(reader, run)
-            expected = run.first_step
-            for step in reader.steps(run.first_step, run.next_step - 1):
+            begun = _beginning(reader, run)
+            if begun is None:
+                pruned += run.next_step - run.first_step
+                continue
+            expected, state = begun
+            pruned += expected - run.first_step
+            for step in reader.steps(expected, run.next_step - 1):
                 if step.step != expected:
                     raise _gap(journal_path, run, expected, step.step)
                 if not -FARTHEST < step.inputs.encoder_count < FARTHEST:
@@ -92,17 +99,38 @@ def replay(
                     )
                 decided = decide(state, own_inputs(step.inputs), step.now_ns)
                 if difference := difference_from(step, decided, run):
-                    return ReplayResult(run.run, done + 1, False, difference)
+                    return ReplayResult(run.run, done + 1, False, difference, pruned)
                 expected += 1
                 done += 1
                 if progress is not None and done % PROGRESS_STEPS == 0:
                     progress(done, total)
             if expected != run.next_step:
                 raise _gap(journal_path, run, expected, run.next_step)
-    return ReplayResult(len(runs), done, True, None)
+    return ReplayResult(len(runs), done, True, None, pruned)
+
+
+def _beginning(reader: JournalReader, run: Run) -> tuple[int, State] | None:
+    """Return the first step that can be replayed and the state before it; None: there is none."""
+    kept_from = reader.pruned_to_step()
+    if kept_from <= run.first_step:
+        return run.first_step, _initial_state(reader, run)
+    if kept_from >= run.next_step:
+        return None
+    oldest = None
+    for snapshot in reader.snapshots(run):  # newest first
+        if snapshot.step >= kept_from and snapshot.state is not None:
+            oldest = snapshot
+    if oldest is None or oldest.step >= run.next_step:
+        return None
+    return oldest.step, _restored(reader, run, oldest.state)
 
 
 def _initial_state(reader: JournalReader, run: Run) -> State:
+    return _restored(reader, run, run.initial_state)
+
+
+def _restored(reader: JournalReader, run: Run, kept: bytes | None) -> State:
+    """Return a state as it was kept, or that of an empty line."""
     try:
         line = load_line_from_texts(reader.files(run.run))
     except ConfigError as error:
@@ -111,9 +139,9 @@ def _initial_state(reader: JournalReader, run: Run) -> State:
             f"rebuilt: {error}"
         ) from error
     state = State.create(line.layout, line.plan, line.policy, run.state_capacity)
-    if run.initial_state is not None:
+    if kept is not None:
         try:
-            state.restore(run.initial_state)
+            state.restore(kept)
         except (ValueError, JournalError) as error:
             raise ReplayError(
                 f"{reader.path}: run {run.run} began with a state that version "

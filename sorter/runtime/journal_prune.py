@@ -1,0 +1,55 @@
+"""Prunes a journal from outside the controller, which may be running."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sorter.errors import JournalError
+from sorter.runtime.journal_retention import Limits, Retention
+from sorter.runtime.journal_store import JournalReader, connect_writable
+
+
+def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
+    """Prune a journal to its limits, slice by slice, and give the space back.
+
+    Parameters
+    ----------
+    path : Path
+        An existing journal.
+    limits : Limits
+    now_s : float
+        Wall time, seconds since 1970.
+
+    Raises
+    ------
+    JournalError
+        It is missing, no journal, or cannot be written.
+    """
+    JournalReader(path).close()  # says what is wrong with it, and makes no new file
+    connection = connect_writable(str(path), "FULL")
+    try:
+        retention = Retention(connection, limits)
+        before = retention.size_bytes()
+        while retention.prune_slice(now_s):
+            pass
+        retention.drop_empty_runs()
+        while retention.free_bytes() and retention.give_back():
+            pass
+        # The file itself shrinks at a checkpoint. One that others hold up is made up for later.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        after = retention.size_bytes()
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"{path}: cannot be pruned ({error}); check free space and permissions, and try again"
+        ) from error
+    finally:
+        connection.close()
+    return {
+        "pruned_steps": retention.pruned.steps,
+        "pruned_parcels": retention.pruned.parcels,
+        "bytes_before": before,
+        "bytes_after": after,
+        "within_limits": limits.max_bytes is None or after <= limits.max_bytes,
+    }
