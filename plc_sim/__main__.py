@@ -146,4 +146,7 @@ def _run(serving: Any) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    # No pretty tracebacks: they show local variables, which may be secrets.
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(main)
+    app()
