@@ -12,9 +12,11 @@ import numpy as np
 import yaml
 
 from plc_sim.chaos.making import LINK_FAULTS, LinkFaults, limit_disk, locked_registry
+from plc_sim.chaos.stepped_clock import write_step
 from plc_sim.chaos.story import Story
 from plc_sim.link_proxy import LinkProxy
 from plc_sim.runner_faults import (
+    ClockStepFault,
     DiskFullFault,
     HostDownFault,
     KillControllerFault,
@@ -105,6 +107,7 @@ class Stage:
         self._controller_busy = asyncio.Lock()
         self._simulator_busy = asyncio.Lock()
         self._full_disks = 0
+        self._clock_step_s = 0.0
         self._began_s = 0.0
         self._plc_there = False
         self._proxy = LinkProxy(NO_PORT, np.random.default_rng((0x11CC, story.seed)))
@@ -170,14 +173,13 @@ class Stage:
         self._plc_there = True
 
     def _simulator_scenario(self) -> Path:
-        """Write the scenario of what is still to come, for a simulator that starts now."""
+        """Write the scenario without what the simulator cannot make; it knows how far it was."""
         work_dir = self._seen.work_dir
         scenario = self._story.scenario(work_dir.resolve(), self._line)
-        passed_s = self._simulated_s() if self._began_s else 0.0
         scenario["faults"] = [
-            fault.model_dump(exclude_unset=True) | _later(fault, passed_s)
+            fault.model_dump(exclude_unset=True)
             for fault in self._story.faults
-            if not isinstance(fault, RunnerFault) and getattr(fault, "at_s", passed_s) >= passed_s
+            if not isinstance(fault, RunnerFault)
         ]
         path = work_dir / "plant.yaml"
         path.write_text(yaml.safe_dump(scenario, sort_keys=False))
@@ -216,7 +218,8 @@ class Stage:
         if story.protocol == "opcua":
             peer = f"opc.tcp://{peer}/parcel-sorter/"
         arguments = [
-            *(sys.executable, "-m", "sorter", "run", "--config", str(self._line)),
+            *self._sorter_command(),
+            *("run", "--config", str(self._line)),
             *("--protocol", story.protocol, "--peer", peer),
             *("--registry", str(self._registry), "--journal", str(seen.journal)),
             *("--metrics-port", "0"),
@@ -228,6 +231,14 @@ class Stage:
             limit_disk(self._controller.pid, full=True)
         ready = await self._controller.wait_for("ready", START_TIMEOUT_S)
         self._metrics_port = int(ready["metrics_port"])
+
+    def _sorter_command(self) -> list[str]:
+        """Return how to start ``sorter``: on a clock that can be set, if the story sets it."""
+        if not any(isinstance(fault, ClockStepFault) for fault in self._story.faults):
+            return [sys.executable, "-m", "sorter"]
+        step_file = self._seen.work_dir / "clock_step"
+        write_step(step_file, self._clock_step_s)
+        return [sys.executable, "-m", "plc_sim.chaos.stepped_clock", str(step_file)]
 
     # --- faults -----------------------------------------------------------------------------------
     def _simulated_s(self) -> float:
@@ -264,7 +275,10 @@ class Stage:
         elif isinstance(fault, HostDownFault):
             with locked_registry(self._registry):
                 await self._reach(fault.at_s + fault.for_s)
-        elif isinstance(fault, DiskFullFault):
+        elif isinstance(fault, ClockStepFault):
+            self._clock_step_s += fault.step_s
+            write_step(self._seen.work_dir / "clock_step", self._clock_step_s)
+        else:
             await self._fill_disk(fault)
 
     async def _fill_disk(self, fault: DiskFullFault) -> None:
@@ -350,12 +364,6 @@ class Stage:
             if process is not None:
                 self._seen.exit_codes[name] = await process.stop(STOP_TIMEOUT_S)
         await self._proxy.close()
-
-
-def _later(fault: Any, passed_s: float) -> dict[str, float]:
-    """Return a fault's time, counted from a start that much later."""
-    at_s = getattr(fault, "at_s", None)
-    return {} if at_s is None else {"at_s": round(at_s - passed_s, 3)}
 
 
 def _until_s(fault: Any) -> float:

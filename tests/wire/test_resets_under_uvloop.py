@@ -22,11 +22,13 @@ async def knock_where_every_connection_is_reset() -> None:
     proxy.cut()
     link = ModbusLink(tls=PLAIN_TEXT, port=proxy.port, timeout_ms=5000)
     bus = ModbusBus(link, Mailbox(event_slots=37, scan_slots=5), HandClock())
-    for _ in range(ATTEMPTS):
-        with pytest.raises(LinkLost):
-            await bus.connect()
-    await bus.close()
-    await proxy.close()
+    try:
+        for _ in range(ATTEMPTS):
+            with pytest.raises(LinkLost):
+                await bus.connect()
+    finally:
+        await bus.close()
+        await proxy.close()
 
 
 def test_a_connection_reset_while_it_is_made_is_a_lost_link() -> None:
