@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-fast lint types contracts check bench schema lock clean
+.PHONY: help demo test test-fast lint types contracts check bench chaos schema lock clean
 
 help:
 	@echo "make demo       watch a return-centre line sort parcels (simulated PLC, real sockets)"
 	@echo "make test       run the test suite"
 	@echo "make check      lint, types, import contracts, tests: what .ci/run runs"
 	@echo "make bench      measure every figure in benchmarks/budgets.toml"
+	@echo "make chaos      random faults and kills against a served rig; ARGS='--runs 200'"
 	@echo "make schema     write config/schema/*.json from the configuration models"
 	@echo "make lock       pin the dependencies again (needs uv)"
 
@@ -33,6 +34,9 @@ check: lint types contracts test
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(READY)
+	@$(BIN)/sorter chaos $(ARGS)
 
 schema: $(READY)
 	@$(BIN)/sorter schema config/schema

@@ -84,6 +84,10 @@ def _read_fault(dice: Dice, most: int) -> Values:
     return {"from_parcel": dice.count(0, dice.shape.parcels - parcels), "parcels": parcels}
 
 
+def _record_fault(dice: Dice) -> Values:
+    return {"at_s": dice.at_s(), "share": dice.between(0.2, 1), "times": dice.count(1, 4)}
+
+
 def _for_a_while(dice: Dice, least_s: float, most_s: float) -> Values:
     return {"at_s": dice.at_s(), "for_s": dice.log_between(least_s, most_s)}
 
@@ -108,7 +112,55 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
     "no_read": lambda dice: _read_fault(dice, 10),
     "multi_read": lambda dice: _read_fault(dice, 4),
     "swapped_codes": lambda dice: _read_fault(dice, 4),
-    "encoder_slip": lambda dice: {"at_s": dice.at_s(), "slip_mm": dice.log_between(1, 1000)},
+    "encoder_jump": lambda dice: {
+        "at_s": dice.at_s(),
+        "jump_mm": dice.one_of((-1, 1)) * dice.log_between(1, 1000),
+    },
+    "encoder_slip": lambda dice: {
+        **_for_a_while(dice, 1, 10),
+        "error": dice.one_of((-1, 1)) * dice.log_between(0.01, 1),
+    },
+    "double_feed": lambda dice: {
+        **_read_fault(dice, 2),
+        "gap_mm": dice.one_of((0, 5, 30)),
+    },
+    "no_read_burst": lambda dice: _for_a_while(dice, 0.5, 5),
+    "multi_read_burst": lambda dice: _for_a_while(dice, 0.5, 2),
+    "swapped_codes_burst": lambda dice: _for_a_while(dice, 0.5, 2),
+    "stuck_eye": lambda dice: {
+        **_for_a_while(dice, 1, 20),
+        "eye": dice.one_of(dice.shape.eyes),
+        "state": dice.one_of(("blocked", "clear")),
+    },
+    "slow_divert": lambda dice: {
+        **_for_a_while(dice, 5, 40),
+        "chute": dice.one_of(dice.shape.chutes),
+        "delay_ms": dice.between(10, 300),
+    },
+    "chute_full_late": lambda dice: {
+        **_for_a_while(dice, 5, 40),
+        "chute": dice.one_of(dice.shape.chutes),
+        "delay_s": dice.between(1, 8),
+    },
+    # --- the PLC and its mailbox
+    "event_dropped": _record_fault,
+    "event_duplicated": _record_fault,
+    "event_reordered": _record_fault,
+    "event_delayed": lambda dice: {**_record_fault(dice), "delay_ms": dice.log_between(5, 500)},
+    "event_corrupted": lambda dice: {
+        **_record_fault(dice),
+        "how": dice.one_of(("check_word", "nonsense")),
+    },
+    "map_shifted": lambda dice: {**_for_a_while(dice, 1, 20), "words": dice.count(1, 8)},
+    "plc_frozen": lambda dice: {
+        **_for_a_while(dice, 1, 20),
+        "belt": dice.one_of(("runs", "stops")),
+    },
+    "plc_restart": lambda dice: {
+        "at_s": dice.at_s(),
+        "down_s": dice.between(1, 8),
+        "belts": dice.one_of(("emptied", "kept")),
+    },
     # --- link, host, disk, clock, processes
     "link_cut": lambda dice: _for_a_while(dice, 0.1, 60),
     "link_half_open": lambda dice: _for_a_while(dice, 0.5, 40),
@@ -134,11 +186,13 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
 """By kind of fault; every kind that a scenario knows is here."""
 
 _FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
-
-
-def drawable_kinds() -> tuple[str, ...]:
-    """Return every kind of fault, in an order that never depends on the run."""
-    return tuple(sorted(DRAWS))
+CATALOGUE: Final = tuple(sorted(_FAULT.json_schema()["discriminator"]["mapping"]))
+"""Every kind of fault that a scenario knows."""
+if "encoder_jump" not in CATALOGUE:
+    DRAWS["encoder_slip"] = lambda dice: {
+        "at_s": dice.at_s(),
+        "slip_mm": dice.log_between(1, 1000),
+    }
 
 
 def draw_fault(kind: str, draw: np.random.Generator, shape: LineShape) -> Fault:

@@ -98,9 +98,61 @@ RULES: Final[dict[str, Rule]] = {
         "the controller can know no more than what was read",
         lambda fault: 2 * fault.parcels,
     ),
+    "encoder_jump": Rule(
+        _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
+        "positions are encoder counts: what was on the belt is elsewhere by as much as it jumped",
+    ),
     "encoder_slip": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.OTHER_LABEL, Effect.MISTAKEN},
+        _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
         "positions are encoder counts: what was on the belt is elsewhere by as much as it slipped",
+    ),
+    "double_feed": Rule(
+        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN, Effect.OTHER_LABEL, Effect.MISTAKEN},
+        "eyes take two that touch for one long parcel, until they come apart",
+        lambda fault: 2 * (fault.parcels + 1),
+    ),
+    "no_read_burst": _nothing("the no-read outlet takes them"),
+    "multi_read_burst": Rule(
+        frozenset({Effect.OTHER_LABEL}),
+        "two codes on one parcel go to the conflict outlet; the first one read may be the "
+        "neighbour's",
+    ),
+    "swapped_codes_burst": Rule(
+        frozenset({Effect.OTHER_LABEL}), "the controller can know no more than what was read"
+    ),
+    "stuck_eye": Rule(
+        frozenset({Effect.UNEXPECTED}),
+        "a parcel that its inducting eye did not see is met at the next one as unexpected",
+    ),
+    "slow_divert": Rule(
+        frozenset({Effect.MISSORTED, Effect.UNEXPECTED}),
+        "a diverter that acts late takes the parcel behind, and its entry eye says so",
+    ),
+    "chute_full_late": _nothing("the chute's own count says it as well"),
+    # --- the PLC and its mailbox
+    "event_dropped": Rule(
+        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
+        "nobody else knows what was in a record that was never posted; the next eye does",
+        lambda fault: fault.times or 1_000_000,
+    ),
+    "event_duplicated": _nothing("an edge with the same count at the same eye is the same edge"),
+    "event_reordered": _nothing("positions are latched counts, not times of arrival"),
+    "event_delayed": Rule(
+        _OUT_OF_PLACE,
+        "a record behind its window is of a parcel that was given up there",
+        lambda fault: fault.times or 1_000_000,
+    ),
+    "event_corrupted": Rule(
+        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
+        "as a dropped one: its check word or its meaning gives it away",
+        lambda fault: fault.times or 1_000_000,
+    ),
+    "map_shifted": _nothing("a block of another layout is refused, and read again"),
+    "plc_frozen": _nothing("latches are hardware; fires behind their window are refused"),
+    "plc_restart": Rule(
+        _OFF_THE_BELT | _OUT_OF_PLACE | {Effect.NEVER_SEEN},
+        "the PLC's rings are gone with what nobody had read; who is still on the belt is met "
+        "again as unexpected",
     ),
     # --- link, host, disk, clock, processes
     "link_cut": _nothing("events wait in the PLC's rings; commands sent before still fire"),

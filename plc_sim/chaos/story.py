@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import yaml
 
-from plc_sim.chaos.drawing import LineShape, draw_fault, drawable_kinds
+from plc_sim.chaos.drawing import CATALOGUE, LineShape, draw_fault
 from plc_sim.scenario import Fault, ScenarioFile, load_scenario
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
@@ -113,10 +113,9 @@ def draw_story(
     draw = np.random.default_rng((0xC4A05, seed))
     drawn: Protocol = "modbus" if draw.random() < MODBUS_SHARE else "opcua"
     shape = LineShape.of(load_yaml_model(line, LineFile), parcels, RATE_PARCELS_PER_H)
-    kinds = drawable_kinds()
     count = int(draw.integers(1, MOST_FAULTS + 1))
-    chosen = draw.choice(len(kinds), size=count)
-    faults = [draw_fault(kinds[index], draw, shape) for index in chosen.tolist()]
+    chosen = draw.choice(len(CATALOGUE), size=count)
+    faults = [draw_fault(CATALOGUE[index], draw, shape) for index in chosen.tolist()]
     return Story(seed, protocol or drawn, parcels, RATE_PARCELS_PER_H, speed, tuple(faults))
 
 

@@ -1,0 +1,65 @@
+"""Stories: drawn from a seed alone, complete, and the same when read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from plc_sim.chaos.drawing import CATALOGUE, DRAWS, LineShape, draw_fault
+from plc_sim.chaos.rules import NEVER, RULES, Effect, allowance
+from plc_sim.chaos.story import draw_story, read_story
+from plc_sim.scenario import Fault, load_scenario
+from sorter.config.load import load_yaml_model
+from sorter.config.models import LineFile
+
+LINE = Path(__file__).parents[2] / "config" / "line.yaml"
+
+
+def test_a_seed_is_a_story() -> None:
+    assert draw_story(7, LINE) == draw_story(7, LINE)
+    assert len({repr(draw_story(seed, LINE).faults) for seed in range(20)}) == 20
+
+
+def test_every_kind_of_fault_is_drawn_and_has_a_rule() -> None:
+    assert set(DRAWS) >= set(CATALOGUE)
+    assert set(RULES) == set(DRAWS)
+    drawn = {kind for seed in range(150) for kind in draw_story(seed, LINE).kinds}
+    assert drawn == set(CATALOGUE)
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_drawn_faults_fit_the_line(kind: str, tmp_path: Path) -> None:
+    import numpy as np
+
+    line_file = load_yaml_model(LINE, LineFile)
+    shape = LineShape.of(line_file, 60, 20_000)
+    draw = np.random.default_rng(1)
+    faults = [draw_fault(kind, draw, shape) for _ in range(30)]
+    story = draw_story(1, LINE).with_faults(faults)
+    story.write(tmp_path / "story.yaml", LINE)
+    assert load_scenario(tmp_path / "story.yaml").problems_against(line_file) == []
+
+
+def test_a_written_story_reads_back_the_same(tmp_path: Path) -> None:
+    for seed in range(30):
+        story = draw_story(seed, LINE, protocol="opcua")
+        story.write(tmp_path / "story.yaml", LINE)
+        again = read_story(tmp_path / "story.yaml", seed, parcels=80, speed=4.0, protocol="opcua")
+        assert again == story
+
+
+def test_no_fault_excuses_what_must_never_happen() -> None:
+    for kind, rule in RULES.items():
+        assert not rule.may & NEVER, kind
+        assert rule.because
+
+
+def test_allowances_of_several_faults_add_up() -> None:
+    adapter: TypeAdapter[Fault] = TypeAdapter(Fault)
+    swapped = {"kind": "swapped_codes", "from_parcel": 3, "parcels": 2}
+    faults = [adapter.validate_python(swapped)] * 2
+    assert allowance(faults)[Effect.OTHER_LABEL] == 8
+    assert allowance(faults)[Effect.FOUND_AGAIN] == 0
+    assert set(allowance([]).values()) == {0}

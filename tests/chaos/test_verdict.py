@@ -1,0 +1,94 @@
+"""The oracle is strict: every effect needs a fault that explains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plc_sim.chaos.rules import Effect
+from plc_sim.chaos.verdict import effects_of
+from sorter.model.codes import NONE, Cause, FinalDisposition
+from sorter.rehearsal.account import Account, Record
+from sorter.runtime.journal_parcels import ParcelRow
+from sorter.runtime.reconcile import reconcile_rows
+
+CHUTES = ("A01", "A02")
+
+
+def truth(number: int, **values: Any) -> dict[str, Any]:
+    row = {
+        "physical_id": number,
+        "label": f"RMA{number}",
+        "induct_eye": 0,
+        "induct_count": 1000 * number,
+        "sightings": [[0, 1000 * number]],
+        "codes_read": [[0, [f"RMA{number}"]]],
+        "end": "chute",
+        "chute": "A01",
+        "end_count": 1000 * number + 500,
+        "faults": [],
+    }
+    return row | values
+
+
+def recorded(number: int, parcel: int | None = None, **values: Any) -> ParcelRow:
+    row = ParcelRow(parcel or number, 1, f"RMA{number}", 0, 1, 0, 1000 * number)
+    row.disposition, row.chute = FinalDisposition.SORTED, 0
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
+def effects(rows: list[ParcelRow], truths: list[dict[str, Any]]) -> dict[Effect, int]:
+    comparison = reconcile_rows(rows, CHUTES, truths)
+    records = {
+        number: [
+            Record(
+                row.parcel,
+                row.code,
+                FinalDisposition(row.disposition).name.lower() if row.disposition else "",
+                Cause(row.cause).name.lower() if row.cause != NONE else "",
+                row.opened_cause == Cause.TRACKING_LOST,
+            )
+            for row in owned
+        ]
+        for number, owned in comparison.owners.items()
+    }
+    found = effects_of(Account(comparison, truths, records))
+    return {effect: len(sentences) for effect, sentences in found.items()}
+
+
+def test_a_sound_run_has_no_effects() -> None:
+    rows = [recorded(1), recorded(2, disposition=FinalDisposition.REJECTED, cause=Cause.NO_READ)]
+    assert effects(rows, [truth(1), truth(2)]) == {}
+
+
+def test_every_kind_of_harm_is_an_effect() -> None:
+    lost = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
+    assert effects([], [truth(1)]) == {Effect.NEVER_SEEN: 1}
+    assert effects([recorded(1, disposition=0)], [truth(1)]) == {Effect.NO_DISPOSITION: 1}
+    assert effects([recorded(1), recorded(1, 2)], [truth(1)])[Effect.COUNTED_TWICE] == 1
+    assert effects([recorded(1, disposition=0), recorded(1, 2)], [truth(1)]) == {
+        Effect.LEFT_OPEN: 1
+    }
+    assert effects([recorded(1, chute=1)], [truth(1)]) == {Effect.OTHER_CHUTE: 1}
+    assert effects([recorded(1), recorded(9)], [truth(1)]) == {Effect.GHOST: 1}
+    assert effects([recorded(1, **lost)], [truth(1)]) == {Effect.LOST_AND_ENDED: 1}
+    gone = truth(1, end="removed", chute=None)
+    assert effects([recorded(1, **lost)], [gone]) == {Effect.LOST: 1}
+    assert effects([recorded(1, disposition=FinalDisposition.REMOVED, chute=NONE)], [gone]) == {
+        Effect.REMOVED: 1
+    }
+    assert effects([recorded(1, disposition=FinalDisposition.MISSORTED)], [truth(1)]) == {
+        Effect.MISSORTED: 1
+    }
+    again = recorded(1, 2, opened_cause=Cause.TRACKING_LOST)
+    assert effects([recorded(1, **lost), again], [truth(1)]) == {
+        Effect.FOUND_AGAIN: 1,
+        Effect.UNEXPECTED: 1,
+    }
+
+
+def test_a_code_that_was_never_read_on_a_parcel_is_a_mistaken_identity() -> None:
+    assert effects([recorded(1, code="RMA2")], [truth(1)]) == {Effect.MISTAKEN: 1}
+    swapped = truth(1, codes_read=[[0, ["RMA2"]]])
+    assert effects([recorded(1, code="RMA2")], [swapped]) == {Effect.OTHER_LABEL: 1}
