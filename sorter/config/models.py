@@ -227,8 +227,6 @@ class Service(Section):
     registry: str = "../var/returns.sqlite"
     registry_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     """Return records are erased so many days after their import."""
-    reference_key: str = "../var/certs/controller/reference_key"
-    """Secret file with the key under which customer references are hashed."""
     journal: str = "../var/journal.sqlite"
     metrics: Metrics = Metrics()
     retention: Retention = Retention()

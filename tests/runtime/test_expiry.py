@@ -1,0 +1,78 @@
+"""Certificates that run out are warned of in time; return records that run out are erased."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sorter.app.expiry import CertificateWatch, erase_expired_returns
+from sorter.config.link_security import PLAIN_TEXT
+from sorter.config.models import Io, ModbusLink
+from sorter.host.registry import AnnouncedReturn, Registry
+from sorter.model.codes import Grade, ReturnReason
+from sorter.model.returns import ReturnRecord
+from sorter.security.certificates import load_certificate
+from sorter.security.folder import CertsPlan, make_folder
+from sorter.security.layout import secured
+from sorter.security.wall_clock import utc_now
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("expiry") / "certs"
+    make_folder(folder, CertsPlan(days=40), utc_now())
+    return folder
+
+
+def samples(watch: CertificateWatch) -> dict[str, float]:
+    return {one.labels["file"]: one.value for family in watch.collect() for one in family.samples}
+
+
+def test_the_metric_says_when_each_certificate_expires(certs: Path) -> None:
+    shown = samples(CertificateWatch(secured(Io(), certs)))
+    own = certs / "controller" / "certificate.pem"
+    assert shown[str(own)] == load_certificate(own).not_valid_after_utc.timestamp()
+    assert str(certs / "controller" / "trusted" / "authority.pem") in shown
+
+
+def test_it_is_logged_before_it_happens(certs: Path) -> None:
+    watch = CertificateWatch(secured(Io(protocol="opcua"), certs))
+    with capture_logs() as logged:
+        watch.warn(utc_now())
+    assert logged == []
+    with capture_logs() as logged:
+        watch.warn(utc_now() + timedelta(days=11))
+    assert [(one["event"], one["days_left"]) for one in logged] == [("certificate_expires", 28)]
+
+
+def test_a_certificate_that_is_gone_stops_no_scrape(certs: Path) -> None:
+    io = secured(Io(), certs)
+    broken = io.certificates.model_copy(update={"certificate": "/nowhere/at.pem"})
+    watch = CertificateWatch(io.model_copy(update={"certificates": broken}))
+    with capture_logs() as logged:
+        shown = samples(watch)
+    assert list(shown) == [str(certs / "controller" / "trusted" / "authority.pem")]
+    assert [one["event"] for one in logged] == ["certificate_unreadable"]
+
+
+def test_a_plain_link_has_none() -> None:
+    assert samples(CertificateWatch(Io(modbus=ModbusLink(tls=PLAIN_TEXT)))) == {}
+
+
+def test_return_records_are_erased_when_their_time_is_over() -> None:
+    record = ReturnRecord("text:R1", "R1", Grade.A, "shoes", ReturnReason.DEFECT, False, 1, "PL", 1)
+    with Registry.create(":memory:") as registry:
+        registry.import_many([AnnouncedReturn(record)])
+        before = registry.generation()
+        with capture_logs() as logged:
+            erase_expired_returns(registry, 1)
+        assert (registry.count(), logged) == (1, [])
+        registry._connection.execute("UPDATE returns SET imported_day = imported_day - 2")
+        with capture_logs() as logged:
+            erase_expired_returns(registry, 1)
+        assert registry.count() == 0
+        assert registry.generation() != before
+    assert [(one["event"], one["returns"]) for one in logged] == [("returns_erased", 1)]
