@@ -140,6 +140,7 @@ async def _run_live(
         # What exists now lives as long as the process: never look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         try:
             await controller.loop.run(_stop_on_signal(manager))
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(
     """
     if protocol not in (None, "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
+    gc.disable()  # until the loop runs: what is made while starting stays, and looking costs
     loaded = load_line(config)
     # Imported late: it compiles or loads every kernel, and a wrong line file should say so at once.
     from sorter.app.field_bus import LinkOptions  # noqa: PLC0415

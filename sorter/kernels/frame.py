@@ -150,7 +150,8 @@ def find_next_due(parcels: Rows, registers: Rows) -> None:
     " int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
     " int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
     " int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1])"
+    " int64[:, ::1], int64[:, ::1])",
+    entry=True,
 )
 def decide_frame(
     events: Rows,

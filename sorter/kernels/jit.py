@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numba.core.typeinfer
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -63,7 +64,9 @@ def _user() -> str:
 _CACHE_DIRECTORY = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
 
-def kernel(signature: str, *, inline: bool = False) -> Callable[[Kernel], Kernel]:
+def kernel(
+    signature: str, *, inline: bool = False, entry: bool = False
+) -> Callable[[Kernel], Kernel]:
     """Compile the decorated function for exactly this signature.
 
     Parameters
@@ -74,6 +77,10 @@ def kernel(signature: str, *, inline: bool = False) -> Callable[[Kernel], Kernel
     inline : bool
         Compile it into every caller: for small helpers in loops, where passing arrays costs more
         than the work.
+    entry : bool
+        Python calls it: it is there, compiled or from the cache, when its module is. Others are
+        part of those that call them, and wanted by themselves only while such a one is compiled;
+        loading each of them from the cache took a third of a start.
 
     Returns
     -------
@@ -81,15 +88,48 @@ def kernel(signature: str, *, inline: bool = False) -> Callable[[Kernel], Kernel
         The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
     """
     # Kernels allocate nothing, so they need no reference counts: counting took most of the time.
-    decorator = _njit(signature, cache=True, error_model="numpy", forceinline=inline, _nrt=False)
+    decorator = _njit(cache=True, error_model="numpy", forceinline=inline, _nrt=False)
 
     def compiled(function: Kernel) -> Kernel:
         # Numba reads the setting when it decorates. Others keep their kernels elsewhere.
         before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
         numba.config.CACHE_DIR = _CACHE_DIRECTORY  # type: ignore[attr-defined]
         try:
-            return cast("Kernel", decorator(function))
+            dispatcher: Any = decorator(function)
         finally:
             numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+        if dispatcher is not function:
+            load = _on_first_use(dispatcher, signature)
+            if entry:
+                load()
+        return cast("Kernel", dispatcher)
 
     return compiled
+
+
+def _on_first_use(dispatcher: Any, signature: str) -> Callable[[], None]:
+    """Have a kernel compiled, or loaded, for its one signature when it is first wanted.
+
+    Returns
+    -------
+    callable
+        Does it now.
+    """
+
+    def load() -> None:
+        del dispatcher._compile_for_args, dispatcher.get_call_template
+        with numba.core.typeinfer.register_dispatcher(dispatcher):
+            dispatcher.compile(signature)
+        dispatcher.disable_compile()
+
+    def for_python(*arguments: object) -> Any:  # noqa: ARG001
+        load()
+        return dispatcher  # numba calls what it gets
+
+    def for_a_kernel(arguments: object, keywords: object) -> Any:
+        load()
+        return dispatcher.get_call_template(arguments, keywords)
+
+    dispatcher._compile_for_args = for_python
+    dispatcher.get_call_template = for_a_kernel
+    return load

@@ -181,7 +181,7 @@ def decode_header(status: Words, low_first: int, header: Rows) -> None:
     header[Header.EPOCH] = read_u32(status, wire.STATUS_CONTROLLER_EPOCH, low_first)
 
 
-@kernel("int64(uint16[::1], int64, int64[::1], int64[:, ::1])")
+@kernel("int64(uint16[::1], int64, int64[::1], int64[:, ::1])", entry=True)
 def decode_status(status: Words, low_first: int, header: Rows, rows: Rows) -> int:
     """Decode header and new events of a status block.
 
@@ -229,7 +229,7 @@ def decode_status(status: Words, low_first: int, header: Rows, rows: Rows) -> in
     return count
 
 
-@kernel("int64(uint16[::1], int64, int64[::1], int64[:, ::1])")
+@kernel("int64(uint16[::1], int64, int64[::1], int64[:, ::1])", entry=True)
 def decode_ring(words: Words, low_first: int, header: Rows, rows: Rows) -> int:
     """Decode ring slots, the first of which should hold the event after ``header[LAST_EVENT]``.
 
@@ -254,7 +254,7 @@ def decode_ring(words: Words, low_first: int, header: Rows, rows: Rows) -> int:
     return count
 
 
-@kernel("int64(uint16[::1], int64, int64[::1], int64[::1])")
+@kernel("int64(uint16[::1], int64, int64[::1], int64[::1])", entry=True)
 def decode_scan(words: Words, low_first: int, header: Rows, scan: Rows) -> int:
     """Decode the numbers of the scan slot that should follow ``header[LAST_SCAN]``.
 
@@ -285,7 +285,7 @@ def decode_scan(words: Words, low_first: int, header: Rows, scan: Rows) -> int:
     return SlotState.GOOD
 
 
-@kernel("void(uint16[::1], int64, int64, int64, int64, int64, int64, int64)")
+@kernel("void(uint16[::1], int64, int64, int64, int64, int64, int64, int64)", entry=True)
 def encode_command_header(
     block: Words,
     low_first: int,
@@ -322,7 +322,7 @@ def encode_command(block: Words, low_first: int, seq: int, command: Rows) -> Non
     block[at + wire.SLOT_CHECK] = np.uint16(check)
 
 
-@kernel("void(uint16[::1], int64, int64, int64[:, ::1], int64[::1])")
+@kernel("void(uint16[::1], int64, int64, int64[:, ::1], int64[::1])", entry=True)
 def encode_commands(block: Words, low_first: int, head: int, commands: Rows, slots: Rows) -> None:
     """Write commands to the slots behind wire sequence `head`; there must be room for them.
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import takewhile
 
 from sorter.core.state import State
-from sorter.kernels.tracking import wrapped
 from sorter.model.codes import EventKind
 from sorter.model.columns import EventColumn, EyeColumn, LineField, StationColumn
 from sorter.model.frames import Frame, ScanRead
@@ -118,11 +117,12 @@ class CatchUp:
         line = self._layout.line
         loop, window = int(line[LineField.LOOP_COUNTS]), int(line[LineField.WINDOW])
         anchor = scan.encoder_count - int(positions[scan.scanner_idx])
-        near = [
-            length
-            for there, length in self._lengths.items()
-            if abs(wrapped(anchor - there, loop)) <= window
-        ]
+        near = []
+        for there, length in self._lengths.items():
+            apart = abs(anchor - there)
+            apart = min(apart % loop, -apart % loop) if loop else apart
+            if apart <= window:
+                near.append(length)
         return scan.encoder_count + max(near, default=0)
 
 

@@ -1,0 +1,115 @@
+"""A served line under load whose controller is killed again and again; shared by two benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sorter.rehearsal.account import replay_difference
+from sorter.rehearsal.parcels import prepare_parcels
+from sorter.rehearsal.processes import JsonLineProcess
+from sorter.rehearsal.snapshot import scrape
+from sorter.runtime.reconcile import Reconciliation, reconcile
+
+SCENARIO = Path("config/scenarios/default.yaml")
+LINE = Path("config/line.yaml")
+RATE_PARCELS_PER_H = 20_000
+TIMEOUT_S = 300.0
+CONFIRM_S = 60.0
+LONGEST_LIFE_S = 2.0
+SPARE_CYCLE_S = 4.0
+"""Length of a life and a restart together, for which there are parcels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What came of it.
+
+    Attributes
+    ----------
+    kills : int
+    restarts_s : list of float
+        From the kill to the report that the line sorts again; decisions begin before it.
+    parcels_taken_over : list of int
+        Parcels on the belt at each restart.
+    comparison : Reconciliation
+    replay_difference : str
+        Empty when all runs of the journal decide the same again.
+    """
+
+    kills: int
+    restarts_s: list[float]
+    parcels_taken_over: list[int]
+    comparison: Reconciliation
+    replay_difference: str
+
+
+async def sort_and_kill(folder: Path, kills: int, seed: int) -> Killed:
+    """Run the default line at 20,000 parcels/h, kill its controller at random instants, reconcile.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets journal, truth ledger and logs.
+    kills : int
+    seed : int
+        Of the parcels and of the instants.
+    """
+    instants = np.random.default_rng(seed)
+    parcels = 200 + int(kills * SPARE_CYCLE_S * RATE_PARCELS_PER_H / 3600)
+    feed, registry, count, _ = prepare_parcels(folder, parcels, RATE_PARCELS_PER_H, seed, None)
+    truth, journal = folder / "truth.jsonl", folder / "journal.sqlite"
+    simulator = JsonLineProcess(
+        "plc_sim",
+        [
+            *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--modbus-port", "0"),
+            *("--feed", str(feed), "--truth", str(truth), "--parcels", str(count)),
+            *("--rate", str(RATE_PARCELS_PER_H), "--seed", str(seed), "--wait-for-controller"),
+        ],
+        folder / "plc_sim.log",
+    )
+    await simulator.start()
+    restarts_s: list[float] = []
+    taken_over: list[int] = []
+    controller: JsonLineProcess | None = None
+    try:
+        listening = await simulator.wait_for("listening", TIMEOUT_S)
+        arguments = [
+            *(sys.executable, "-m", "sorter", "run", "--config", str(LINE), "--metrics-port", "0"),
+            *("--protocol", "modbus", "--peer", f"127.0.0.1:{listening['modbus_port']}"),
+            *("--registry", str(registry), "--journal", str(journal)),
+        ]
+        for life in range(kills + 1):
+            killed_s = time.perf_counter()
+            controller = JsonLineProcess("sorter run", arguments, folder / f"sorter-{life}.log")
+            await controller.start()
+            ready = await controller.wait_for("ready", TIMEOUT_S)
+            if life:
+                restarts_s.append(time.perf_counter() - killed_s)
+                taken_over.append(int(ready["parcels_taken_over"]))
+            if life < kills:
+                await asyncio.sleep(instants.uniform(0, LONGEST_LIFE_S))
+                await controller.kill()
+        await simulator.wait_for("drained", TIMEOUT_S + count * 3600 / RATE_PARCELS_PER_H)
+        await _until_confirmed(int(ready["metrics_port"]))
+    finally:
+        if controller is not None:
+            await controller.stop(TIMEOUT_S)
+        await simulator.stop(TIMEOUT_S)
+    found = reconcile(journal, truth)
+    return Killed(kills, restarts_s, taken_over, found, replay_difference(journal))
+
+
+async def _until_confirmed(metrics_port: int) -> None:
+    """Wait until the controller knows, too, that the belt is empty."""
+    give_up_s = time.perf_counter() + CONFIRM_S
+    while time.perf_counter() < give_up_s:
+        line = await scrape(metrics_port)
+        if line is not None and line.value("sorter_parcels_on_line") == 0:
+            return
+        await asyncio.sleep(0.25)
