@@ -7,7 +7,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.killed_rehearsal import sort_and_kill
+from sorter.rehearsal.killed import sort_and_kill
 
 
 def measure(quick: bool) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A served line under load whose controller is killed again and again; shared by two benchmarks."""
+"""A rehearsal under load whose controller is killed (``kill -9``) again and again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sorter.runtime.reconcile import Reconciliation, reconcile
 
 SCENARIO = Path("config/scenarios/default.yaml")
 LINE = Path("config/line.yaml")
-RATE_PARCELS_PER_H = 20_000
+RATE_PARCELS_PER_H = 20_000.0
 TIMEOUT_S = 300.0
 CONFIRM_S = 60.0
 LONGEST_LIFE_S = 2.0
-SPARE_CYCLE_S = 4.0
-"""Length of a life and a restart together, for which there are parcels."""
+CYCLE_S = 4.0
+"""Length of a life and a restart together, for which there are parcels unless told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ class Killed:
     replay_difference: str
 
 
-async def sort_and_kill(folder: Path, kills: int, seed: int) -> Killed:
+async def sort_and_kill(
+    folder: Path, kills: int, seed: int, *, parcels: int | None = None, speed: float = 1.0
+) -> Killed:
     """Run the default line at 20,000 parcels/h, kill its controller at random instants, reconcile.
 
     Parameters
@@ -59,9 +61,19 @@ async def sort_and_kill(folder: Path, kills: int, seed: int) -> Killed:
     kills : int
     seed : int
         Of the parcels and of the instants.
+    parcels : int, optional
+        As many as come during so many kills, unless told.
+    speed : float
+        Simulated seconds a second.
+
+    Raises
+    ------
+    ChildFailed
+        A process does not start, dies by itself, or does not finish in time.
     """
     instants = np.random.default_rng(seed)
-    parcels = 200 + int(kills * SPARE_CYCLE_S * RATE_PARCELS_PER_H / 3600)
+    if parcels is None:
+        parcels = 200 + int(kills * CYCLE_S * speed * RATE_PARCELS_PER_H / 3600)
     feed, registry, count, _ = prepare_parcels(folder, parcels, RATE_PARCELS_PER_H, seed, None)
     truth, journal = folder / "truth.jsonl", folder / "journal.sqlite"
     simulator = JsonLineProcess(
@@ -70,6 +82,7 @@ async def sort_and_kill(folder: Path, kills: int, seed: int) -> Killed:
             *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--modbus-port", "0"),
             *("--feed", str(feed), "--truth", str(truth), "--parcels", str(count)),
             *("--rate", str(RATE_PARCELS_PER_H), "--seed", str(seed), "--wait-for-controller"),
+            *("--speed", str(speed)),
         ],
         folder / "plc_sim.log",
     )
