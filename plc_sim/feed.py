@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from sorter.errors import SorterError
+from sorter.files import open_regular
 
 LARGEST_MM = 1e5
 HEAVIEST_G = 1_000_000
@@ -73,7 +75,7 @@ def read_feed(path: Path) -> list[FeedParcel]:
         When the file cannot be read or a row makes no sense.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             missing = set(COLUMNS[:5]) - set(reader.fieldnames or ())
             if missing:

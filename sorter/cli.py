@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 
 import typer
 
@@ -59,6 +60,9 @@ def _keep_sub_commands() -> None:
 def main() -> None:
     """Run the command; an error of ours is one message on stderr and exit code 2."""
     configure_logs(MonotonicClock())
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file name or code that the terminal's encoding cannot show is shown as an escape.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         build(sys.argv[1] if len(sys.argv) > 1 else "")()
     except BrokenPipeError:

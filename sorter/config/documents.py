@@ -15,6 +15,7 @@ from typing import Final
 import yaml
 
 from sorter.errors import Problem
+from sorter.files import NOT_A_FILE, open_regular
 
 KeyPath = tuple[str | int, ...]
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -89,13 +90,8 @@ def read_text(path: Path, name: str = "") -> str | Problem:
     """Return the file's text, or why there is none."""
     name = name or str(path)
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            return _whole(
-                name,
-                f"the file is larger than {MAX_BYTES // 1024 // 1024} MB",
-                "a configuration file has some kB; is this the right file?",
-            )
-        raw = path.read_bytes()
+        with open_regular(path) as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         remedy = "correct the path or create the file"
         if not path.is_absolute():
@@ -105,7 +101,14 @@ def read_text(path: Path, name: str = "") -> str | Problem:
         return _whole(name, "this is a directory", "name a YAML file in it")
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        return _whole(name, f"cannot be read: {reason}", "make the file readable")
+        remedy = "name a YAML file" if reason == NOT_A_FILE else "make the file readable"
+        return _whole(name, f"cannot be read: {reason}", remedy)
+    if len(raw) > MAX_BYTES:
+        return _whole(
+            name,
+            f"the file is larger than {MAX_BYTES // 1024 // 1024} MB",
+            "a configuration file has some kB; is this the right file?",
+        )
     return decode(raw, name)
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from sorter.errors import ReturnsFileError
+from sorter.files import NOT_A_FILE, may_be_database
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
@@ -156,6 +157,8 @@ class Registry:
         name = str(path)
         with _explained(name):
             if name != ":memory:":
+                if not may_be_database(name):
+                    raise ReturnsFileError(f"{name}: {NOT_A_FILE}; name another registry")
                 Path(name).parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(name, timeout=busy_timeout_s, isolation_level=None)
             try:

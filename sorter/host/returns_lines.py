@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sorter.errors import ReturnsFileError
+from sorter.files import open_regular
 from sorter.host.barcode import read_payload
 from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
 
@@ -130,7 +131,7 @@ class ReturnLines:
 
     def __iter__(self) -> Iterator[SourceLine]:
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 total_bytes = os.fstat(file.fileno()).st_size
                 columns, delimiter = self._header(file.readline(MAX_LINE_BYTES))
                 number, done_bytes = 1, file.tell()

@@ -309,7 +309,14 @@ class OpcUaBus:
         value = result.Value
         if value is None or value.VariantType != VariantType.UInt16 or not value.is_array:
             raise LinkRejected(self._name, "a mailbox tag is not a UInt16 array: compare the tags")
-        return np.array(value.Value or (), np.uint16)
+        words = np.array(value.Value or (), np.uint16)
+        if words.ndim != 1:
+            raise LinkRejected(
+                self._name,
+                f"a mailbox tag is an array of {words.ndim} dimensions, one is expected: "
+                "compare the tags",
+            )
+        return words
 
     def _check_age(self, result: DataValue) -> None:
         """Raise :class:`LinkTimeout` for a value that lay about in the server for too long.

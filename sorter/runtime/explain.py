@@ -6,6 +6,8 @@ may stand behind a conclusion that was drawn a few hundredths of a second later.
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +50,8 @@ from sorter.runtime.journal_words import (
 
 TICKS_PER_S: Final = 10_000
 CodedRow = list[int]
+_ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[nrt\\])")
+_SHORT: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
 class UnknownParcel(JournalError):
@@ -132,6 +136,8 @@ def explain(journal_path: Path | str, parcel: str) -> list[Story]:
 def _find(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> list[ParcelRow]:
     numbers: list[int] = []
     for text in {wanted: None, _unescaped(wanted): None}:
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            continue  # half a character: SQLite cannot hold it, so no parcel carries it
         numbers += reader.parcels_with_code(text)
         numbers += [row.parcel for row in on_line.values() if row.code == text]
     if not numbers and _is_number(wanted):
@@ -146,10 +152,15 @@ def _is_number(wanted: str) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    try:
-        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    except UnicodeDecodeError:
-        return text
+    return _ESCAPE.sub(_character, text)
+
+
+def _character(found: re.Match[str]) -> str:
+    body = found.group(1)
+    if body in _SHORT:
+        return _SHORT[body]
+    code = int(body[1:], 16)
+    return chr(code) if code <= sys.maxunicode else found.group(0)
 
 
 def _nothing_found(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> str:

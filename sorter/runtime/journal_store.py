@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
+from sorter.files import NOT_A_FILE, may_be_database
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_checks import damaged, json_object, texts, whole_numbers
 from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
@@ -119,6 +120,8 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
     JournalError
         It cannot be created, or is something else than a journal of this schema.
     """
+    if not may_be_database(path):
+        raise JournalError(f"{path}: {NOT_A_FILE}; name another journal")
     try:
         # The connection is handed to the writer thread as a whole, never shared.
         connection = sqlite3.connect(

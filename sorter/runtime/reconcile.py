@@ -12,10 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import SorterError
+from sorter.files import open_regular
 from sorter.model.codes import NONE, Cause, FinalDisposition
 from sorter.runtime.journal_parcels import ParcelRow
 from sorter.runtime.journal_store import JournalReader
@@ -150,7 +152,7 @@ def read_truth(path: Path | str) -> list[TruthRow]:
     """
     rows: list[TruthRow] = []
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with TextIOWrapper(open_regular(path), encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 row = json.loads(line)
                 if problem := _problem_of(row):

@@ -41,7 +41,8 @@ def _cli(folder: Path) -> Run:
         if command in _ENDLESS:
             arguments = [*_ENDLESS[command].split(), "truth.jsonl", *arguments]
             arguments = [one for one in arguments if not one.startswith("--config=")]
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
         here = Path.cwd()
         os.chdir(folder)
         code: object = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Coroutine
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +37,14 @@ def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return done.value
     coroutine.close()
     raise Broken("waits although the answer is there")
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the one event loop of all inputs."""
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
 
 
 class _Peer:
@@ -70,7 +80,7 @@ class _Peer:
 
 
 def _opcua(_folder: Path) -> Run:
-    loop = asyncio.new_event_loop()
+    loop = _loop()
     clock = MonotonicClock()
     link = OpcUaLink()
     peer = _Peer()
@@ -157,7 +167,7 @@ class _Wire:
 
 
 def _modbus(_folder: Path) -> Run:
-    loop = asyncio.new_event_loop()
+    loop = _loop()
     link = ModbusLink()
     clock = MonotonicClock()
 

@@ -247,6 +247,7 @@ def _check_plc(plc: Plc) -> None:
 def _command_seeds() -> list[bytes]:
     block = np.zeros(wire.COMMAND_WORDS, np.uint16)
     write_u32(block, wire.COMMAND_EPOCH, 0, 7)
+    write_u32(block, wire.COMMAND_BOOT_ID, 0, BOOT)
     write_u32(block, wire.COMMAND_HEAD, 0, 3)
     for seq in range(1, 4):
         at = wire.COMMAND_HEADER_WORDS + seq * wire.COMMAND_SLOT_WORDS

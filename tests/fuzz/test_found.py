@@ -1,0 +1,171 @@
+"""What fuzzing found once stays mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuzz.journals import _damage, recorded
+from fuzz.links import TARGETS as LINKS
+from fuzz.target import Taker
+from plc_sim.feed import FeedError, read_feed
+from sorter.config.check import check_files
+from sorter.errors import JournalError, ReturnsFileError, SorterError
+from sorter.host.registry import Registry
+from sorter.host.returns_file import import_csv
+from sorter.runtime.explain import UnknownParcel, explain
+from sorter.runtime.journal_store import JournalReader, connect_writable
+from sorter.runtime.reconcile import read_truth
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_pipe_in_place_of_a_file_does_not_stall(fifo: Path) -> None:
+    (problem,) = check_files([fifo])
+    assert "is a pipe or a device" in problem.problem
+    with pytest.raises(ReturnsFileError, match="is a pipe or a device"):
+        import_csv(fifo, Registry.create(":memory:"))
+    with pytest.raises(ReturnsFileError, match="is a pipe or a device"):
+        Registry.create(fifo)
+    with pytest.raises(SorterError, match="is a pipe or a device"):
+        read_truth(fifo)
+    with pytest.raises(FeedError, match="is a pipe or a device"):
+        read_feed(fifo)
+    with pytest.raises(JournalError, match="is a pipe or a device"):
+        connect_writable(str(fifo), "FULL")
+
+
+def test_a_device_without_end_is_not_read() -> None:
+    (problem,) = check_files(["/dev/zero"])
+    assert "is a pipe or a device" in problem.problem
+
+
+def test_a_file_larger_than_any_configuration_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "line.yaml"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)  # sparse
+    (problem,) = check_files([path])
+    assert "larger than 4 MB" in problem.problem
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_name_that_cannot_be_printed_is_printed_as_an_escape(
+    encoding: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sorter", "check", b"\xff\xc5\x82.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"there is no such file" in done.stdout
+
+
+GOOD_TRUTH = {"physical_id": 1, "end": "chute", "chute": "A1", "end_count": 7, "sightings": []}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        GOOD_TRUTH | {"end_count": 1.5},
+        GOOD_TRUTH | {"end_count": None},
+        {key: value for key, value in GOOD_TRUTH.items() if key != "end_count"},
+        GOOD_TRUTH | {"sightings": [[1]]},
+        GOOD_TRUTH | {"sightings": [[0, "x"]]},
+        GOOD_TRUTH | {"chute": ["A1"]},
+        GOOD_TRUTH | {"faults": [{}]},
+        GOOD_TRUTH | {"induct_count": True},
+        [],
+    ],
+)
+def test_a_row_that_is_none_of_a_truth_ledger(row: object, tmp_path: Path) -> None:
+    path = tmp_path / "truth.jsonl"
+    path.write_text(json.dumps(GOOD_TRUTH) + "\n" + json.dumps(row) + "\n")
+    with pytest.raises(SorterError, match=r"truth.jsonl:2: is no row"):
+        read_truth(path)
+
+
+def test_a_truth_ledger_nested_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "truth.jsonl"
+    path.write_text("[" * 100_000)
+    with pytest.raises(SorterError, match="is not JSON"):
+        read_truth(path)
+
+
+@pytest.mark.parametrize("cells", ["1e9,1,1,1", "1,nan,1,1", "1,1,-1,1", "1,1,1,9999999999"])
+def test_a_feed_of_impossible_parcels(cells: str, tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(f"label,length_mm,width_mm,height_mm,weight_g\nRMA,{cells}\n")
+    with pytest.raises(FeedError, match=r"feed.csv:2: "):
+        read_feed(path)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(recorded())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE runs SET next_step = 'abc'", "table of runs is damaged"),
+        ("UPDATE runs SET boot_id = NULL, boot_id = x'ff'", "table of runs is damaged"),
+        ("UPDATE runs SET names = '1'", "table of runs is damaged"),
+        ("UPDATE runs SET names = '{\"mm_per_count\": 0}'", "table of runs is damaged"),
+        (f"UPDATE runs SET notes = '{'[' * 5000}'", "table of runs is damaged"),
+        ("UPDATE runs SET state_capacity = 1 << 60", "table of runs is damaged"),
+        ("UPDATE parcels SET run = 77", "is damaged"),
+        ("UPDATE parcels SET chute = 'x'", "row of parcel 1 is damaged"),
+        ("UPDATE parcels SET opened_step = x'00'", "row of parcel 1 is damaged"),
+        ("UPDATE steps SET payload = 'text'", "is damaged"),
+    ],
+)
+def test_a_changed_cell_is_named(journal: Path, change: str, says: str) -> None:
+    database = sqlite3.connect(journal)
+    with database:
+        database.execute(change)
+    database.close()
+    with pytest.raises(JournalError, match=says):
+        explain(journal, "1")
+
+
+def test_a_reader_closed_early_leaves_nothing_behind(journal: Path) -> None:
+    """Filters turn what Python ignores in a destructor into an error."""
+    with JournalReader(journal) as reader:
+        rows = reader.parcels()
+        next(rows)
+    rows.close()
+
+
+def test_the_damage_of_the_fuzzer_is_damage(journal: Path) -> None:
+    _damage(journal, Taker(bytes((1, 0, 3, 3, 0))))
+    assert journal.read_bytes() != recorded()
+
+
+def test_an_array_of_two_dimensions_is_refused(tmp_path: Path) -> None:
+    opcua = next(target for target in LINKS if target.name == "opcua")
+    run = opcua.build(tmp_path)
+    assert any("dimensions" in run(seed) for seed in opcua.seeds())
+
+
+@pytest.mark.parametrize("wanted", ["\udcff", "\\ud800", "\\d", "\\", "\\x1", "\\N{DIGIT ONE}"])
+def test_a_code_that_no_journal_can_hold_is_unknown(journal: Path, wanted: str) -> None:
+    with pytest.raises(UnknownParcel):
+        explain(journal, wanted)
