@@ -52,6 +52,10 @@ def chaos_command(
     story: Annotated[
         Path | None, typer.Option(help="Run this story (a scenario file) instead of drawn ones.")
     ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="Run every kind of fault once by itself and write the table here."),
+    ] = None,
     keep: Annotated[Path, typer.Option(help="Folder for what failed.")] = Path("var/chaos"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -74,6 +78,10 @@ def chaos_command(
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     console.print(f"seed {first}")
     stories = _stories(first, story, config, parcels, speed, cast("Protocol | None", protocol))
+    if document is not None:
+        holds, text = asyncio.run(_document(next(stories), config, keep, console))
+        document.write_text(text)
+        raise SystemExit(0 if holds else 1)
     results = asyncio.run(_run_all(stories, limit, minutes, config, keep, console))
     _report(first, results, console, as_json=as_json)
     raise SystemExit(0 if all(result.verdict.holds for result in results) else 1)
@@ -97,6 +105,16 @@ def _stories(
             yield read_story(
                 file, seed, parcels=parcels, speed=speed, protocol=protocol or "modbus"
             )
+
+
+async def _document(story: Story, line: Path, keep: Path, console: Console) -> tuple[bool, str]:
+    from plc_sim.chaos.document import measured_document  # noqa: PLC0415
+    from plc_sim.chaos.running import Theatre  # noqa: PLC0415
+
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    return await measured_document(line, Theatre(line, keep, say), story, say)
 
 
 async def _run_all(

@@ -55,8 +55,8 @@ class Performance:
         Every parcel came to its end in time.
     line : LineSnapshot
         The controller's metrics when it had nothing more to do.
-    peaks : dict
-        Largest value seen of each metric, by name.
+    timeline : list of (float, LineSnapshot)
+        All that was seen of the metrics, by wall time since parcels began to come.
     restarts : dict
         Starts of each process after its first.
     """
@@ -66,7 +66,7 @@ class Performance:
     failures: list[str] = field(default_factory=list)
     drained: bool = False
     line: LineSnapshot = field(default_factory=LineSnapshot)
-    peaks: dict[str, float] = field(default_factory=dict)
+    timeline: list[tuple[float, LineSnapshot]] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -320,9 +320,8 @@ class Stage:
         if line is None:
             return
         self._seen.line = line
-        peaks = self._seen.peaks
-        for name, _, value in line.samples:
-            peaks[name] = max(peaks.get(name, value), value)
+        now_s = asyncio.get_running_loop().time() - self._began_s
+        self._seen.timeline.append((now_s, line))
 
     # --- the end ----------------------------------------------------------------------------------
     async def _drain(self) -> bool:

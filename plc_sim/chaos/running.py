@@ -113,7 +113,7 @@ class Theatre:
 
     async def run(self, story: Story) -> RunResult:
         """Run a story; when it fails, keep everything and look for a shorter one."""
-        folder = self._keep / f"seed-{story.seed}"
+        folder = self.folder_of(story)
         _, verdict, wall_s = await self.perform(story, folder)
         result = RunResult(story, verdict, wall_s, folder)
         if verdict.holds:
@@ -121,6 +121,10 @@ class Theatre:
         else:
             await self._shorten(result)
         return result
+
+    def folder_of(self, story: Story, what: str = "seed") -> Path:
+        """Return where a story leaves its files."""
+        return self._keep / f"{what}-{story.seed}"
 
     async def perform(self, story: Story, folder: Path) -> tuple[Performance, Verdict, float]:
         """Run a story in an emptied folder and judge it."""

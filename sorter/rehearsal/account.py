@@ -43,6 +43,8 @@ class Record:
         How it ended, in words; empty: it did not, or without a cause.
     unexpected : bool
         Nobody expected it where it was first seen.
+    laps : int
+        Completed without having been diverted.
     """
 
     parcel: int
@@ -50,6 +52,7 @@ class Record:
     disposition: str
     cause: str
     unexpected: bool
+    laps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +108,5 @@ def _record(row: ParcelRow) -> Record:
         word(FinalDisposition, row.disposition) if row.disposition else "",
         word(Cause, row.cause) if row.cause != NONE else "",
         row.opened_cause == Cause.TRACKING_LOST,
+        row.laps,
     )

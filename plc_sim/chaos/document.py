@@ -1,0 +1,227 @@
+"""``docs/faults.md``: what each kind of fault does, measured one at a time.
+
+A parcel counts as affected when its end or its number of laps is another one than in the same run
+without any fault. Detection is measured from the moment the fault begins to the first look at the
+controller's metrics that shows the alarm.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from plc_sim.chaos.drawing import CATALOGUE, LineShape, draw_fault
+from plc_sim.chaos.performing import LOOK_PERIOD_S, Performance
+from plc_sim.chaos.rules import RULES
+from plc_sim.chaos.running import Theatre
+from plc_sim.chaos.story import RATE_PARCELS_PER_H, Story
+from plc_sim.scenario import Fault
+from sorter.config.load import load_yaml_model
+from sorter.config.models import LineFile
+from sorter.errors import SorterError
+from sorter.rehearsal.account import Record, account_for
+from sorter.rehearsal.snapshot import LineSnapshot
+
+HEADER: Final = """\
+# Faults: what each one does
+
+Written by `sorter chaos --document docs/faults.md` from one run per kind of fault ({parcels}
+parcels at {rate:,.0f} parcels/h, speed {speed:g}, seed {seed}); do not edit. A parcel is *affected*
+when its end or its number of laps is another one than in the same run without any fault. *Detected
+after* is wall time from the beginning of the fault to the first look at the metrics that shows the
+alarm (one look every {look_ms:.0f} ms); "-" where no alarm came up in this run.
+
+| fault | detected after | alarm | parcels affected | what happens to them |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A metric that tells of a fault.
+
+    Attributes
+    ----------
+    text : str
+        For people.
+    value : callable or None
+        Larger than before the fault: the alarm is up. None: there is no metric to look at.
+    """
+
+    text: str
+    value: Callable[[LineSnapshot], float] | None = None
+
+
+def _metric(name: str, label: str = "", wanted: str = "") -> Alarm:
+    if not label:
+        return Alarm(f"`{name}`", lambda line: line.value(name))
+    text = f'`{name}{{{label}="{wanted}"}}`'
+    return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0))
+
+
+def _line_state(number: int, name: str) -> Alarm:
+    return Alarm(
+        f"`sorter_line_state` = {number} ({name})",
+        lambda line: float(line.value("sorter_line_state") == number),
+    )
+
+
+_LINK: Final = Alarm(
+    "`sorter_link_up` = 0, log `link_down`", lambda line: 1.0 - line.value("sorter_link_up")
+)
+_MISSED_EYES: Final = _metric("sorter_eyes_missed_total")
+_ANOMALY: Final = _metric("sorter_anomalies_total")
+_SLOW: Final = _metric("sorter_loop_overruns_total")
+_NO_READS: Final = _metric("sorter_no_reads_total")
+_CONFLICTS: Final = _metric("sorter_read_conflicts_total")
+_RETRIED: Final = _metric("sorter_passes_total", "result", "missed")
+
+ALARMS: Final[dict[str, Alarm]] = {
+    "jam": _line_state(11, "Held"),
+    "e_stop": _line_state(9, "Aborted"),
+    "failed_divert": _RETRIED,
+    "slow_divert": _RETRIED,
+    "chute_jam": _metric("sorter_chute_state", "state", "jammed"),
+    "chute_full_late": _metric("sorter_chute_state", "state", "full"),
+    "no_read": _NO_READS,
+    "no_read_burst": _NO_READS,
+    "multi_read": _CONFLICTS,
+    "multi_read_burst": _CONFLICTS,
+    "swapped_codes": Alarm("none is possible: two valid codes"),
+    "swapped_codes_burst": Alarm("none is possible: two valid codes"),
+    "encoder_jump": _MISSED_EYES,
+    "encoder_slip": _MISSED_EYES,
+    "double_feed": _MISSED_EYES,
+    "stuck_eye": _MISSED_EYES,
+    "event_dropped": _MISSED_EYES,
+    "event_duplicated": _ANOMALY,
+    "event_reordered": Alarm("none is needed: counts are latched"),
+    "event_delayed": _MISSED_EYES,
+    "event_corrupted": _metric("sorter_mailbox_corrupt_total"),
+    "map_shifted": _LINK,
+    "plc_frozen": _LINK,
+    "plc_restart": _metric("sorter_plc_starts_total"),
+    "link_cut": _LINK,
+    "link_half_open": _LINK,
+    "link_latency": _SLOW,
+    "link_loss": _SLOW,
+    "host_down": Alarm("log `host_*`, parcels to the no-data outlet"),
+    "disk_full": _metric("sorter_journal_lag_events"),
+    "clock_step": Alarm("none is needed: nothing that decides looks at it"),
+    "kill_controller": Alarm("the process ends: systemd starts it again, log `looked_back`"),
+    "kill_plc": _LINK,
+}
+"""By kind of fault; every kind that a scenario knows is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one run with one fault showed."""
+
+    kind: str
+    detected_s: float | None
+    affected: int
+    happened: str
+
+
+async def measured_document(
+    line: Path,
+    theatre: Theatre,
+    story: Story,
+    say: Callable[[str], None],
+    kinds: Sequence[str] = CATALOGUE,
+) -> tuple[bool, str]:
+    """Run the story without faults, then with one of each kind.
+
+    Returns
+    -------
+    bool
+        Whether everything held in every run.
+    str
+        The document.
+    """
+    holds, baseline, _ = await _run(theatre, story, ())
+    shape = LineShape.of(load_yaml_model(line, LineFile), story.parcels, RATE_PARCELS_PER_H)
+    rows = []
+    for kind in kinds:
+        fault = example(kind, shape, story.seed)
+        say(f"one fault: {kind}")
+        held, ends, seen = await _run(theatre, story, (fault,))
+        holds = holds and held
+        changed = {n: end for n, end in ends.items() if end != baseline.get(n)}
+        detected_s = detection_s(ALARMS[kind], fault, seen, story.speed)
+        rows.append(Row(kind, detected_s, len(changed), _happened(changed)))
+    return holds, document_text(rows, story)
+
+
+def example(kind: str, shape: LineShape, seed: int) -> Fault:
+    """Return the fault of a kind that the document shows; always the same one for a seed."""
+    return draw_fault(kind, np.random.default_rng((0xD0C, seed)), shape)
+
+
+def document_text(rows: Sequence[Row], story: Story) -> str:
+    """Return the whole document."""
+    head = HEADER.format(
+        parcels=story.parcels,
+        rate=story.rate_parcels_per_h,
+        speed=story.speed,
+        seed=story.seed,
+        look_ms=LOOK_PERIOD_S * 1000,
+    )
+    lines = []
+    for row in rows:
+        detected = "-" if row.detected_s is None else f"{row.detected_s:.2f} s"
+        happened = f"{row.happened}: {RULES[row.kind].because}"
+        alarm = ALARMS[row.kind].text
+        lines.append(f"| `{row.kind}` | {detected} | {alarm} | {row.affected} | {happened} |\n")
+    return head + "".join(lines)
+
+
+def detection_s(alarm: Alarm, fault: Any, seen: Performance, speed: float) -> float | None:
+    """Return the wall time from a fault's beginning to its alarm; None: it did not come up."""
+    began_s = float(getattr(fault, "at_s", 0.0)) / speed
+    if alarm.value is None:
+        return None
+    before = 0.0
+    for at_s, line in seen.timeline:
+        if at_s < began_s:
+            before = alarm.value(line)
+        elif alarm.value(line) > before:
+            return at_s - began_s
+    return None
+
+
+async def _run(
+    theatre: Theatre, story: Story, faults: tuple[Fault, ...]
+) -> tuple[bool, dict[int, tuple[str, ...]], Performance]:
+    """Return whether everything held, and how each physical parcel ended."""
+    told = story.with_faults(faults)
+    seen, verdict, _ = await theatre.perform(told, theatre.folder_of(told, "document"))
+    try:
+        records = account_for(seen.journal, seen.truth).records
+    except SorterError:
+        return False, {}, seen
+    return verdict.holds, {number: _end(all_of) for number, all_of in records.items()}, seen
+
+
+def _end(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return how a parcel ended, in words; the chute is not part of it, as chutes share work."""
+    last = records[-1]
+    words = [last.disposition + (f" ({last.cause})" if last.cause else "")]
+    if last.laps:
+        words.append(f"after {last.laps} laps" if last.laps > 1 else "after a lap")
+    if len(records) > 1:
+        words.append("met again as unexpected")
+    return tuple(words)
+
+
+def _happened(changed: dict[int, tuple[str, ...]]) -> str:
+    if not changed:
+        return "nothing"
+    counts = Counter(" ".join(end) for end in changed.values())
+    return ", ".join(f"{count} {what}" for what, count in counts.most_common(4))
