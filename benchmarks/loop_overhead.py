@@ -13,6 +13,7 @@ import numpy as np
 from plc_sim.words import encode_event, put_u32
 from sorter.config.models import Mailbox
 from sorter.model import mailbox as wire
+from sorter.model.codes import LineState, ModeReason
 from sorter.model.columns import COMMAND_WIDTH
 from sorter.model.frames import Decisions, Inputs, Rows, ScanRead, Words, no_rows
 from sorter.model.layout import LineLayout
@@ -80,6 +81,11 @@ class EventBus:
 
     def tracked_count(self) -> int:
         return 0
+
+    mode = (LineState.EXECUTE, ModeReason.RUNNING)
+
+    def blocked_eyes(self) -> list[bool]:
+        return [False]
 
     def zone_counts(self) -> Rows:
         return np.zeros(1, np.int64)

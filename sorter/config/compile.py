@@ -129,6 +129,7 @@ def _line_fields(line: Line, balance: bool) -> Rows:
     fields[LineField.LOST_AFTER_MISSED_EYES] = line.tracking.lost_after_missed_eyes
     fields[LineField.IO_ALLOWANCE] = io_allowance_counts(line)
     fields[LineField.CHOOSE] = balance
+    fields[LineField.STARVED_AFTER] = counts(line.tracking.starved_after_mm, scale)
     fields[LineField.MAX_LENGTH] = counts(line.limits.length_mm, scale)
     fields[LineField.MAX_WIDTH_MM] = int(line.limits.width_mm)
     fields[LineField.MAX_HEIGHT_MM] = int(line.limits.height_mm)

@@ -107,6 +107,8 @@ class Tracking(Section):
     lost_after_missed_eyes: Annotated[int, Field(ge=1, le=100)] = 2
     io_allowance_ms: Annotated[float, Field(ge=0, le=10_000)] = 60
     """Time a command needs from the decision to the PLC; part of every deadline."""
+    starved_after_mm: Millimetres = 100_000
+    """Travel of an empty belt after which the line counts as starved; 0: never."""
 
 
 class Line(Section):

@@ -56,8 +56,11 @@ def decide(state: State, inputs: Inputs, now_ns: int) -> Decisions:  # noqa: ARG
     cells = state.cells
     if reports == 0:
         # Every second step or so ends here: nothing is new and nothing is due.
-        if encoder_count < cells[_NEXT_DUE] and cells[_BOOT_ID] == inputs.boot_id:
-            cells[_LINE_STATE] = inputs.line_state
+        if (
+            encoder_count < cells[_NEXT_DUE]
+            and cells[_BOOT_ID] == inputs.boot_id
+            and cells[_LINE_STATE] == inputs.line_state
+        ):
             return _NOTHING
     elif reports > _MOST_REPORTS:
         state.reserve_outputs(reports)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sorter.model.codes import EXCEPTION_CAUSES, NONE, Cause, ChuteBit
+from sorter.model.codes import (
+    EXCEPTION_CAUSES,
+    NONE,
+    Cause,
+    ChuteBit,
+    LineState,
+    ModeReason,
+)
 from sorter.model.columns import (
     CANDIDATE_WIDTH,
     COMMAND_WIDTH,
@@ -21,6 +28,7 @@ from sorter.model.frames import Rows
 from sorter.model.layout import LineLayout
 from sorter.model.plan import ReturnsPolicy, SortPlan
 from sorter.model.tracking import (
+    EYE_BITS,
     NEAR_WIDTH,
     NEVER,
     Attention,
@@ -37,6 +45,8 @@ _ANOMALIES = (
     Register.STALE_CONFIRMATIONS,
     Register.MALFORMED_REPORTS,
     Register.UNUSED_ANSWERS,
+    Register.DUPLICATE_REPORTS,
+    Register.ENCODER_JUMPS,
     Register.DROPPED_OUTPUTS,
 )
 _SET_ASSOCIATIVE_STRIDE = 512  # rows; a power-of-two stride would put a parcel into one cache set
@@ -100,6 +110,7 @@ class State:
         parcels[ParcelColumn.DUE] = NEVER
         chutes = np.zeros((len(ChuteStateColumn), layout.chutes.shape[1]), np.int64)
         chutes[ChuteStateColumn.BITS] = ChuteBit.OPEN
+        chutes[ChuteStateColumn.LAST_ENTRY : ChuteStateColumn.LAST_CHANGE + 1] = -NEVER
         outlets = np.full(len(Cause), plan.fallback_chute, np.int64)
         outlets[: len(EXCEPTION_CAUSES)] = plan.exception_chutes
         registers = _first_registers(layout, capacity)
@@ -148,6 +159,17 @@ class State:
     def line_state(self) -> int:
         """PackML state heard last."""
         return int(self.registers[Register.LINE_STATE])
+
+    @property
+    def mode(self) -> tuple[LineState, ModeReason]:
+        """State of the line, all things considered, and why."""
+        cells = self.cells
+        return LineState(cells[Register.MODE]), ModeReason(cells[Register.MODE_REASON])
+
+    def blocked_eyes(self) -> list[bool]:
+        """Return for each eye whether it stays dark and sees nothing."""
+        bits = int(self.registers[Register.BLOCKED_EYES])
+        return [bool(bits >> (eye % EYE_BITS) & 1) for eye in range(self.layout.eyes.shape[1])]
 
     @property
     def next_parcel_id(self) -> int:
@@ -245,6 +267,10 @@ def _first_registers(layout: LineLayout, capacity: int) -> Rows:
     registers = np.zeros(len(Register), np.int64)
     registers[Register.NEXT_PARCEL_ID] = 1
     registers[Register.NEXT_DUE] = NEVER
+    registers[Register.LINE_STATE] = LineState.EXECUTE
+    registers[Register.MODE] = LineState.EXECUTE
+    registers[Register.COUNT_BEFORE_JUMP] = NEVER
+    registers[Register.COUNT_BEHIND_JUMP] = NEVER
     registers[Register.CAPACITY] = capacity
     chutes = layout.chutes
     ends = np.flatnonzero(chutes[ChuteColumn.LINE_END] == 1)

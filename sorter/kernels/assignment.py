@@ -230,6 +230,7 @@ def take_chute(
         parcels[ParcelColumn.STATE, row] = ParcelState.RUNNING_OUT
         return
     parcels[ParcelColumn.STATE, row] = ParcelState.COMMANDED
+    parcels[ParcelColumn.RESEND, row] = NONE
     if not (was_commanded and chute == old_chute and fire == old_fire):
         hold = chutes[ChuteColumn.HOLD, chute]
         add_command(commands, registers, CommandKind.FIRE_DIVERT, parcel, chute, fire, hold)

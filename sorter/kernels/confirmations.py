@@ -14,6 +14,7 @@ from sorter.model.codes import (
     Cause,
     EventKind,
     FinalDisposition,
+    LineState,
     MissCause,
     OutcomeKind,
     PassResult,
@@ -27,7 +28,7 @@ from sorter.model.columns import (
     ZoneColumn,
 )
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, ParcelState, Register
+from sorter.model.tracking import ParcelColumn, ParcelState, Register, Resend
 
 
 @kernel("void(int64[:, ::1], int64[::1], int64, int64)")
@@ -149,6 +150,16 @@ def refused_at_fire_count(refusal: int) -> int:
     return 1 if RefusalCause.CHUTE_CLOSED <= refusal <= RefusalCause.CHUTE_JAMMED else 0
 
 
+@kernel("int64(int64[:, ::1], int64, int64[::1])")
+def may_send_again(parcels: Rows, row: int, registers: Rows) -> int:
+    """Return 1 when a command refused because the line stood can be sent again as it runs.
+
+    The parcel stands, too: it keeps its chute, its place there and its fire count.
+    """
+    standing = registers[Register.LINE_STATE] != LineState.EXECUTE
+    return 1 if standing or parcels[ParcelColumn.RESEND, row] != Resend.SENT else 0
+
+
 @kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1])")
 def divert_refused(
     event: Rows, parcels: Rows, registers: Rows, chute_state: Rows, outcomes: Rows
@@ -171,8 +182,12 @@ def divert_refused(
     if row == NONE:
         return
     encoder = event[EventColumn.ENCODER]
-    if encoder < parcels[ParcelColumn.FIRE, row] and refused_at_fire_count(refusal):
+    ahead = encoder < parcels[ParcelColumn.FIRE, row]
+    if ahead and refused_at_fire_count(refusal):
         registers[Register.STALE_CONFIRMATIONS] += 1
+    elif ahead and refusal == RefusalCause.LINE_STOPPED and may_send_again(parcels, row, registers):
+        parcels[ParcelColumn.RESEND, row] = Resend.WAITING
+        registers[Register.RESENDS] += 1
     else:
         divert_inhibited(parcels, row, registers, chute_state, outcomes, refusal, encoder)
 
@@ -285,6 +300,30 @@ def zone_cleared(
                 parcels, row, registers, chute_state, commands, outcomes,
                 removed, NONE, cleared, encoder, now,
             )  # fmt: skip
+
+
+@kernel("int64(int64[::1], int64[:, ::1])")
+def repeated(event: Rows, chute_state: Rows) -> int:
+    """Return 1 for a chute's report that came before, or that a newer one has overtaken.
+
+    Only an entry of the same count and time is the same one: a belt that stands counts nothing,
+    while parcels go on sliding. What a chute was before it changed says nothing about it now.
+    """
+    kind = event[EventColumn.KIND]
+    chute = event[EventColumn.SOURCE]
+    encoder = event[EventColumn.ENCODER]
+    if kind == EventKind.CHUTE_ENTERED:
+        tick = event[EventColumn.TICK]
+        same_count = chute_state[ChuteStateColumn.LAST_ENTRY, chute] == encoder
+        if same_count and chute_state[ChuteStateColumn.LAST_ENTRY_TICK, chute] == tick:
+            return 1
+        chute_state[ChuteStateColumn.LAST_ENTRY, chute] = encoder
+        chute_state[ChuteStateColumn.LAST_ENTRY_TICK, chute] = tick
+    elif kind == EventKind.CHUTE_CHANGED:
+        if encoder < chute_state[ChuteStateColumn.LAST_CHANGE, chute]:
+            return 1
+        chute_state[ChuteStateColumn.LAST_CHANGE, chute] = encoder
+    return 0
 
 
 @kernel("int64(int64, int64, int64, int64, int64)")

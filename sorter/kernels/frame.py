@@ -12,19 +12,20 @@ from sorter.kernels.confirmations import (
     chute_entered,
     divert_fired,
     divert_refused,
+    repeated,
     set_bits,
     sources,
     zone_cleared,
 )
 from sorter.kernels.jit import kernel
+from sorter.kernels.jumps import encoder_jumped, from_before_jump, lose_all
+from sorter.kernels.mode import note_mode, send_again
 from sorter.kernels.overdue import housekeeping
 from sorter.kernels.reports import parcel_measured, parcel_passed, parcel_scanned
-from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import forget_parcel
-from sorter.model.codes import NONE, Cause, EventKind, FinalDisposition, OutcomeKind
-from sorter.model.columns import ChuteStateColumn, EventColumn, LineField, ScanColumn
+from sorter.model.codes import Cause, EventKind, LineState, NoticeKind
+from sorter.model.columns import EventColumn, LineField, ScanColumn
 from sorter.model.frames import Rows
-from sorter.model.tracking import NEVER, ParcelColumn, Register
+from sorter.model.tracking import EYE_BITS, NEVER, ParcelColumn, Register
 
 
 @kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1])")
@@ -37,17 +38,12 @@ def restart_plc(
     an eye as an unexpected one. What lies in the chutes is still there.
     """
     if registers[Register.BOOT_ID] != 0:
-        lost = FinalDisposition.LOST
-        cause = Cause.PLC_RESTARTED
-        for row in range(registers[Register.ROWS]):
-            parcel = parcels[ParcelColumn.ID, row]
-            if parcel != 0:
-                add_outcome(outcomes, registers, parcel, OutcomeKind.CLOSED, lost, NONE, cause, now)
-                forget_parcel(parcels, registers, row)
-        chute_state[ChuteStateColumn.RESERVED, :] = 0
-        chute_state[ChuteStateColumn.RESERVED_LENGTH, :] = 0
+        lose_all(parcels, Cause.PLC_RESTARTED, now, registers, chute_state, outcomes)
         registers[Register.COMMAND_SEQ] = 0
         registers[Register.LAST_SCAN_SEQ] = 0
+        registers[Register.BLOCKED_EYES] = 0
+    registers[Register.COUNT_BEFORE_JUMP] = NEVER
+    registers[Register.LAST_INFEED] = now
     registers[Register.BOOT_ID] = boot_id
 
 
@@ -111,9 +107,19 @@ def take_event(
     """Hand one event to its handler; count it when the PLC cannot have meant it."""
     kind = event[EventColumn.KIND]
     source = event[EventColumn.SOURCE]
+    encoder = event[EventColumn.ENCODER]
     if kind == EventKind.LINE_CHANGED:
-        return
-    if malformed(event, now, line, eyes, scales, zones, chutes):
+        if LineState.CLEARING <= event[EventColumn.B] <= LineState.COMPLETED:
+            registers[Register.LINE_STATE] = event[EventColumn.B]
+        else:
+            registers[Register.MALFORMED_REPORTS] += 1
+    elif kind == NoticeKind.ENCODER_JUMPED:
+        encoder_jumped(event, parcels, registers, chute_state, commands, outcomes)
+    elif malformed(event, now, line, eyes, scales, zones, chutes):
+        registers[Register.MALFORMED_REPORTS] += 1
+    elif repeated(event, chute_state):
+        registers[Register.DUPLICATE_REPORTS] += 1
+    elif kind <= EventKind.PARCEL_MEASURED and from_before_jump(encoder, now, registers):
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
@@ -127,6 +133,8 @@ def take_event(
         divert_refused(event, parcels, registers, chute_state, outcomes)
     elif kind == EventKind.CHUTE_ENTERED:
         chute_entered(event, parcels, registers, line, chutes, chute_state, commands, outcomes, now)
+    elif kind == EventKind.EYE_BLOCKED:
+        registers[Register.BLOCKED_EYES] |= 1 << (source % EYE_BITS)
     elif kind == EventKind.CHUTE_CHANGED:
         set_bits(chute_state, registers, source, event[EventColumn.B])
     elif kind == EventKind.CHUTE_EMPTIED:
@@ -192,7 +200,6 @@ def decide_frame(
     registers[Register.DECISIONS] = 0
     registers[Register.CANDIDATES] = 0
     registers[Register.OUTCOMES] = 0
-    registers[Register.LINE_STATE] = line_state
     if registers[Register.BOOT_ID] != boot_id:
         restart_plc(parcels, boot_id, now, registers, chute_state, outcomes)
     for index in range(events.shape[0]):
@@ -200,8 +207,15 @@ def decide_frame(
             events[index], parcels, now, registers, line, eyes, scanners, scales, zones, chutes,
             chute_state, commands, outcomes,
         )  # fmt: skip
+        if events[index, EventColumn.KIND] == EventKind.LINE_CHANGED:
+            at = events[index, EventColumn.ENCODER]
+            note_mode(at, registers, line, chutes, chute_state, group_chutes, outcomes)
+    registers[Register.LINE_STATE] = line_state
+    if registers[Register.RESENDS] > 0 and line_state == LineState.EXECUTE:
+        send_again(parcels, registers)
     for index in range(scans.shape[0]):
-        if out_of_time(scans[index, ScanColumn.ENCODER], now, line):
+        encoder = scans[index, ScanColumn.ENCODER]
+        if out_of_time(encoder, now, line) or from_before_jump(encoder, now, registers):
             registers[Register.MALFORMED_REPORTS] += 1
             continue
         parcel_scanned(scans[index], parcels, now, registers, line, scanners, outcomes)
@@ -212,3 +226,4 @@ def decide_frame(
         group_chutes, overflow, outlets, window_days, rules, rows, near, choices, commands,
         decisions, candidates, outcomes,
     )  # fmt: skip
+    note_mode(now, registers, line, chutes, chute_state, group_chutes, outcomes)

@@ -10,7 +10,7 @@ from sorter.kernels.tracking import entry_due, eye_due, facts_due, lap_due, next
 from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
 from sorter.model.columns import LineField
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, ParcelState, Register
+from sorter.model.tracking import EYE_BITS, ParcelColumn, ParcelState, Register
 
 SPARE_OUTCOMES = 256
 """Housekeeping pauses until the next frame when the output buffer has less room than this."""
@@ -41,6 +41,18 @@ def lap_completed(parcels: Rows, row: int, now: int, registers: Rows, outcomes: 
         parcels[ParcelColumn.ATTENTION, row] |= RECONSIDER
 
 
+@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64)")
+def is_blind(parcels: Rows, row: int, now: int, registers: Rows, line: Rows, eye: int) -> int:
+    """Return 1 when an eye has not seen the parcel because it is blocked and sees nothing.
+
+    That is no excuse for a parcel that no eye at all has seen on two rounds.
+    """
+    if (registers[Register.BLOCKED_EYES] >> (eye % EYE_BITS)) & 1 == 0:
+        return 0
+    unseen = now - parcels[ParcelColumn.ANCHOR, row] - parcels[ParcelColumn.SEEN_TRAVEL, row]
+    return 1 if unseen <= 2 * line[LineField.LENGTH_COUNTS] else 0
+
+
 @kernel(
     "int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
     " int64[:, ::1], int64[:, ::1])"
@@ -63,9 +75,12 @@ def eye_missed(
     if eye != NONE:
         parcel = parcels[ParcelColumn.ID, row]
         add_outcome(outcomes, registers, parcel, OutcomeKind.EYE_MISSED, eye, NONE, NONE, now)
-        missed = parcels[ParcelColumn.MISSED_EYES, row] + 1
+        blind = is_blind(parcels, row, now, registers, line, eye)
+        missed = parcels[ParcelColumn.MISSED_EYES, row] + (1 - blind)
         parcels[ParcelColumn.MISSED_EYES, row] = missed
         next_eye(parcels, row, eyes, line[LineField.LOOP_COUNTS])
+        if blind:
+            return 0
         if parcels[ParcelColumn.DOUBTFUL, row] == 1:
             final = FinalDisposition.REMOVED
             cause = Cause.ZONE_CLEARED

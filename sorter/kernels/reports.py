@@ -12,7 +12,7 @@ from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel, wrapped
+from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel, was_seen, wrapped
 from sorter.model.codes import (
     NONE,
     Cause,
@@ -31,7 +31,7 @@ from sorter.model.columns import (
     StationColumn,
 )
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, ParcelState, Register
+from sorter.model.tracking import EYE_BITS, ParcelColumn, ParcelState, Register
 
 FIRST_SCAN_FACT = int(ScanColumn.KNOWN)
 FIRST_PARCEL_FACT = int(ParcelColumn.KNOWN)
@@ -139,7 +139,12 @@ def parcel_passed(
     encoder = event[EventColumn.ENCODER]
     length = event[EventColumn.A]
     position = eyes[EyeColumn.POSITION, eye]
-    row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, length)
+    rows = registers[Register.ROWS]
+    registers[Register.BLOCKED_EYES] &= ~(1 << (eye % EYE_BITS))
+    row = nearest_parcel(parcels, rows, line, position, 0, encoder, length)
+    if row == NONE and was_seen(parcels, rows, line, position, encoder, length):
+        registers[Register.DUPLICATE_REPORTS] += 1
+        return
     if row != NONE:
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
         return
@@ -155,6 +160,7 @@ def parcel_passed(
         parcels[ParcelColumn.UNEXPECTED, row] = 1
         parcels[ParcelColumn.ATTENTION, row] = RECONSIDER
     parcels[ParcelColumn.DUE, row] = 0
+    registers[Register.LAST_INFEED] = max(registers[Register.LAST_INFEED], encoder)
     parcel = parcels[ParcelColumn.ID, row]
     add_outcome(outcomes, registers, parcel, OutcomeKind.OPENED, eye, NONE, cause, encoder)
 

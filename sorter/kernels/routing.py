@@ -213,7 +213,7 @@ def route_to_outlet(
     candidates: Rows,
     registers: Rows,
 ) -> int:
-    """Try the one outlet of an exception; return it, or -1."""
+    """Try the outlet of an exception, and the fallback if it is too small; return one, or -1."""
     cause = parcels[ParcelColumn.CAUSE, row]
     last_resort = outlet == outlets[Cause.NO_CHUTE]
     too_big = cause == Cause.OVER_SIZE or cause == Cause.OVER_WEIGHT  # noqa: PLR1714
@@ -225,6 +225,12 @@ def route_to_outlet(
     exhausted = parcels[ParcelColumn.LAP, row] >= line[LineField.MAX_LAPS]
     if exhausted and line[LineField.LOOP_COUNTS] > 0:
         choice[ChoiceColumn.REASON] = DecisionReason.LAPS_EXHAUSTED
+    if verdict == ChuteVerdict.OVER_SIZE or verdict == ChuteVerdict.OVER_WEIGHT:  # noqa: PLR1714
+        # It will fit no better in the next lap.
+        outlet = outlets[Cause.NO_CHUTE]
+        verdict = chute_verdict(parcels, row, now, line, chutes, chute_state, outlet, 1, near)
+        add_candidate(candidates, registers, decision, outlet, verdict)
+        choice[ChoiceColumn.REASON] = DecisionReason.OUTLET_TOO_SMALL
     return outlet if verdict == ChuteVerdict.CHOSEN else NONE
 
 

@@ -90,6 +90,32 @@ def nearest_parcel(
     return best
 
 
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64, int64, int64)")
+def was_seen(parcels: Rows, rows: int, line: Rows, point: int, encoder: int, length: int) -> int:
+    """Return 1 when an edge is one that a tracked parcel has had, or one it has outrun.
+
+    No other parcel can have been in its place: the report is a repetition, or it comes so late
+    that the parcel was seen farther down before.
+    """
+    loop = line[LineField.LOOP_COUNTS]
+    offset = encoder - point
+    for row in range(rows):
+        if parcels[ParcelColumn.ID, row] == 0:
+            continue
+        if abs(length - parcels[ParcelColumn.LENGTH, row]) > line[LineField.LENGTH_TOLERANCE]:
+            continue
+        anchor = parcels[ParcelColumn.ANCHOR, row]
+        deviation = wrapped(offset - anchor - parcels[ParcelColumn.ROUND, row], loop)
+        travel = encoder - anchor - deviation
+        # One met as unexpected had been elsewhere before; that is only reported now.
+        since = parcels[ParcelColumn.INDUCT_TRAVEL, row] <= travel
+        since = since or parcels[ParcelColumn.UNEXPECTED, row] == 1
+        seen = since and travel <= parcels[ParcelColumn.SEEN_TRAVEL, row]
+        if seen and abs(deviation) <= line[LineField.WINDOW]:
+            return 1
+    return 0
+
+
 @kernel("int64(int64[:, ::1], int64, int64)")
 def row_of(parcels: Rows, rows: int, parcel: int) -> int:
     """Return the table row of a parcel id, or -1."""

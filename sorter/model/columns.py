@@ -139,6 +139,7 @@ class LineField(IntEnum):
     MAX_WIDTH_MM = 9
     MAX_HEIGHT_MM = 10
     MAX_WEIGHT_G = 11
+    STARVED_AFTER = 12  # counts without a new parcel on an empty belt; 0: never starved
 
 
 class EyeColumn(IntEnum):
@@ -185,6 +186,9 @@ class ChuteStateColumn(IntEnum):
     LENGTH = 2
     RESERVED = 3
     RESERVED_LENGTH = 4
+    LAST_ENTRY = 5  # count and tick of the newest entry reported
+    LAST_ENTRY_TICK = 6
+    LAST_CHANGE = 7  # count of the newest state reported
 
 
 class RuleColumn(IntEnum):

@@ -29,6 +29,14 @@ class ParcelState(IntEnum):
     """Bound for the end of the line; needs no command."""
 
 
+class Resend(IntEnum):
+    """Whether a command has to be sent again that the PLC refused because the line stood."""
+
+    WAITING = 1
+    SENT = 2
+    """Once more while the line runs; a second refusal then is one like any other."""
+
+
 class Attention(IntFlag):
     """Why the assignment has to look at a parcel at the end of the frame."""
 
@@ -83,6 +91,7 @@ class ParcelColumn(IntEnum):
     EXCLUDED_BITS = 35  # all such chutes of this lap, bit = chute modulo EXCLUDED_MODULUS; -1: none
     DOUBTFUL = 36  # 1: a cleared zone may have had it; not seen since
     SCAN_SEQ = 37  # sequence of the scan result that identified it, -1: none
+    RESEND = 38  # Resend: whether its command was refused because the line stood
 
 
 class Register(IntEnum):
@@ -109,10 +118,19 @@ class Register(IntEnum):
     PLACES_FREED = 18  # reservations given up by rerouting, ever
     LAST_SCAN_SEQ = 19  # newest scan result taken in since the PLC's start
     UNUSED_ANSWERS = 20  # late answers of the host about parcels that are gone
-    COMMANDS = 21  # lengths of the output buffers
-    DECISIONS = 22
-    CANDIDATES = 23
-    OUTCOMES = 24
+    DUPLICATE_REPORTS = 21  # of what was reported before, or is older than what is known
+    MODE = 22  # LineState that the line is in, all things considered
+    MODE_REASON = 23  # ModeReason
+    LAST_INFEED = 24  # count at which the newest parcel was seen first
+    BLOCKED_EYES = 25  # bit = eye modulo EYE_BITS: stays dark, sees nothing
+    RESENDS = 26  # commands to be sent again when the line runs
+    ENCODER_JUMPS = 27
+    COUNT_BEFORE_JUMP = 28  # of the newest jump
+    COUNT_BEHIND_JUMP = 29
+    COMMANDS = 30  # lengths of the output buffers
+    DECISIONS = 31
+    CANDIDATES = 32
+    OUTCOMES = 33
 
 
 class ChoiceColumn(IntEnum):
@@ -130,6 +148,9 @@ class ChoiceColumn(IntEnum):
 
 EXCLUDED_MODULUS: Final = 62
 """A chute that shares the bit of an excluded one waits for the next lap, too; that is harmless."""
+
+EYE_BITS: Final = 62
+"""An eye that shares the bit of a blocked one is excused with it; that is harmless."""
 
 NEAR_WIDTH: Final = 17
 """One row of neighbours: their number, then up to eight pairs of table row and spacing."""

@@ -13,7 +13,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sorter.model.codes import LineState
 from sorter.rehearsal.rehearse import RehearsalProgress
 from sorter.rehearsal.snapshot import LineSnapshot
 
@@ -28,12 +27,11 @@ LOSSES = ("dropped_outputs", "mailbox_corrupt", "mailbox_overflow")
 def live_view(progress: RehearsalProgress) -> RenderableType:
     """Return the picture of the line as it is now."""
     plan, line = progress.plan, progress.line
-    state = LineState(int(line.value("sorter_line_state"))).name.title()
     title = f"{plan.protocol} · {plan.rate_parcels_per_h:,.0f} parcels/h · speed {plan.speed:g}"
     return Panel(
         Group(_progress_row(progress), Text(), _belt(line), Text(), _chutes(line), _counters(line)),
         title=f"[bold]returns line[/bold] · {title}",
-        subtitle=f"{progress.phase} · belt {state}",
+        subtitle=f"{progress.phase} · line {_mode(line)}",
         box=box.ROUNDED,
     )
 
@@ -75,6 +73,15 @@ def is_clean(summary: dict[str, Any]) -> bool:
     zeros += [summary["anomalies"][name] for name in LOSSES]
     zeros += summary.get("exit_codes", {}).values()
     return not any(zeros)
+
+
+def _mode(line: LineSnapshot) -> str:
+    """Return the state of the line, with the reason when it is not simply running."""
+    for name, labels, _ in line.samples:
+        if name == "sorter_line_mode":
+            state, reason = labels["state"].title(), labels["reason"].replace("_", " ")
+            return state if reason == "running" else f"{state} ({reason})"
+    return "Undefined"
 
 
 def _progress_row(progress: RehearsalProgress) -> RenderableType:

@@ -25,7 +25,9 @@ from sorter.model.codes import (
     Cause,
     ChuteBit,
     FinalDisposition,
+    LineState,
     MissCause,
+    ModeReason,
     PassResult,
     ScanVerdict,
 )
@@ -221,6 +223,24 @@ class LineCollector(Collector):
         metrics = self._metrics
         yield _gauge("sorter_ready", "1: kernels warm and link up.", metrics.ready)
         yield _gauge("sorter_line_state", "PackML state number.", metrics.line_state)
+        state, reason = metrics.mode
+        if not metrics.ready:
+            state, reason = LineState.UNDEFINED, ModeReason.LINK_DOWN
+        mode = GaugeMetricFamily(
+            "sorter_line_mode",
+            "PackML state number of the line, all things considered, and the reason.",
+            labels=("state", "reason"),
+        )
+        mode.add_metric((state.name.lower(), reason.name.lower()), int(state))
+        yield mode
+        blocked = GaugeMetricFamily(
+            "sorter_eye_blocked",
+            "1 while a photo-eye stays dark and sees nothing.",
+            labels=("eye",),
+        )
+        for name, dark in zip(metrics.layout.eye_names, metrics.blocked_eyes, strict=True):
+            blocked.add_metric((name,), float(dark))
+        yield blocked
         yield _gauge("sorter_encoder_count", "Unwrapped encoder count.", metrics.encoder_count)
         yield _gauge("sorter_parcels_on_line", "Tracked parcels.", metrics.parcels_on_line)
         zones = GaugeMetricFamily(

@@ -428,7 +428,8 @@ def _advance(acknowledged: Acknowledged, group: Group) -> Acknowledged:
     event_seq = acknowledged.event_seq if same_boot else 0
     scan_seq = acknowledged.scan_seq if same_boot else 0
     if len(events):
-        event_seq = int(events[-1, EventColumn.SEQ])
+        # Not simply the last one: what the controller itself noticed has no number.
+        event_seq = max(event_seq, int(events[:, EventColumn.SEQ].max()))
     if len(scans):
         # Not simply the last one: a late answer of the host comes under the number of its scan.
         scan_seq = max(scan_seq, int(scans[:, ScanColumn.SEQ].max()))

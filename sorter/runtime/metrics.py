@@ -16,7 +16,9 @@ from sorter.model.codes import (
     NONE,
     Cause,
     FinalDisposition,
+    LineState,
     MissCause,
+    ModeReason,
     OutcomeKind,
     PassResult,
     ScanVerdict,
@@ -117,6 +119,15 @@ class LineView(Protocol):
         """Return a snapshot of all that decisions depend on."""
         ...
 
+    @property
+    def mode(self) -> tuple[LineState, ModeReason]:
+        """State of the line, all things considered, and why."""
+        ...
+
+    def blocked_eyes(self) -> list[bool]:
+        """Return for each eye whether it is blocked."""
+        ...
+
 
 class LineMetrics:
     """Counters of one line. Written by the loop's thread, read by any.
@@ -176,6 +187,9 @@ class LineMetrics:
         self.parcels_on_line = 0
         self.anomalies: dict[str, int] = {}
         self.line_state = 0
+        self.mode = (LineState.UNDEFINED, ModeReason.LINK_DOWN)
+        self.blocked_eyes = [False] * len(layout.eye_names)
+        self._mode_changes: list[tuple[int, int, int]] = []
         self.encoder_count = 0
         self.journal_lag_events = 0
         self.event_overflow = 0
@@ -188,6 +202,8 @@ class LineMetrics:
         self.parcels_on_line = state.tracked_count()
         self.anomalies = state.anomalies()
         self.line_state = frame.line_state
+        self.mode = state.mode
+        self.blocked_eyes = state.blocked_eyes()
         self.encoder_count = frame.encoder_count
         self.event_overflow = frame.event_overflow
         self.scan_overflow = frame.scan_overflow
@@ -199,6 +215,11 @@ class LineMetrics:
         self._pending += outcomes.tobytes()
         if len(self._pending) >= FLUSH_AT_BYTES:
             self.flush()
+
+    def take_mode_changes(self) -> list[tuple[int, int, int]]:
+        """Return (state, reason, encoder count) of each change of mode since the last call."""
+        changes, self._mode_changes = self._mode_changes, []
+        return changes
 
     def flush(self) -> None:
         """Count what has come since the last flush."""
@@ -222,6 +243,8 @@ class LineMetrics:
         self._tally(self.passes, values[kinds == OutcomeKind.PASSED])
         self._tally(self.missed_eyes, values[kinds == OutcomeKind.EYE_MISSED])
         self._tally(self.missed_deadlines, causes[kinds == OutcomeKind.DEADLINE_MISSED])
+        for row in rows[kinds == OutcomeKind.MODE_CHANGED].tolist():
+            self._mode_changes.append((row[2], row[4], row[5]))
         self.slack.add(values[kinds == OutcomeKind.SLACK])
         closed = rows[kinds == OutcomeKind.CLOSED]
         if len(closed):

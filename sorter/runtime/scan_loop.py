@@ -16,10 +16,12 @@ import numpy as np
 import structlog
 
 from sorter.errors import LinkError
+from sorter.model.codes import LineState, ModeReason
 from sorter.model.columns import COMMAND_WIDTH, SCAN_WIDTH
 from sorter.model.frames import Decisions, Frame, Inputs, Rows, no_rows
 from sorter.ports import Clock, FieldBus, HostLink, Journal
 from sorter.runtime.catch_up import CatchUp
+from sorter.runtime.encoder_watch import EncoderWatch
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics, LineView
 from sorter.runtime.supervisor import LinkSupervisor
@@ -120,6 +122,7 @@ class ScanLoop(Generic[StateT]):
         self._catch_up = catch_up
         self._on_ready = on_ready
         self._alive = alive
+        self._encoder_watch = EncoderWatch(metrics.layout)
         self._log = structlog.get_logger("sorter.loop")
 
     async def run(self, finished: Callable[[], bool]) -> None:
@@ -222,6 +225,7 @@ class ScanLoop(Generic[StateT]):
         metrics.flush()
         metrics.tasks = len(asyncio.all_tasks())
         self._log_freshness()
+        self._log_modes()
         metrics.ready = self._supervisor.up
         lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq
         metrics.note_line(self._state, frame, lag)
@@ -246,6 +250,16 @@ class ScanLoop(Generic[StateT]):
         parts = catch_up.parts(frame)
         return np.concatenate([self._step(part, now_ns, answered_ns) for part in parts])
 
+    def _log_modes(self) -> None:
+        """Log each change of the line's state since the last look."""
+        for state, reason, encoder in self._metrics.take_mode_changes():
+            self._log.info(
+                "line_mode",
+                state=LineState(state).name.lower(),
+                reason=ModeReason(reason).name.lower(),
+                encoder=encoder,
+            )
+
     def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
         """Decide on one frame and journal it; return the commands.
 
@@ -253,6 +267,7 @@ class ScanLoop(Generic[StateT]):
         a step changes nothing a later one depends on. Idle belts would fill the disk otherwise.
         """
         scans = frame.scans
+        events = self._encoder_watch.events(frame)
         if frame.boot_id != self._boot_id:
             self._host.forget_unknown()
         elif late := self._host.late_reads():
@@ -261,12 +276,12 @@ class ScanLoop(Generic[StateT]):
             frame.boot_id,
             frame.line_state,
             frame.encoder_count,
-            frame.events,
+            events,
             self._host.resolve(scans) if scans else NO_SCANS,
         )
         decided = self._decide(self._state, inputs, now_ns)
         outcomes = decided.outcomes
-        if len(frame.events) or scans:
+        if len(events) or scans:
             self._metrics.latencies_ns.append(self._stopwatch() - answered_ns)
         elif not (
             len(outcomes)

@@ -68,6 +68,8 @@ class Line(RuleBasedStateMachine):
         assert world.state.to_bytes() == self.twin.to_bytes()
         for row in decided.outcomes.tolist():
             parcel = row[OutcomeColumn.PARCEL]
+            if row[OutcomeColumn.KIND] == OutcomeKind.MODE_CHANGED:
+                continue
             if row[OutcomeColumn.KIND] == OutcomeKind.OPENED:
                 self.opened[parcel] += 1
             else:

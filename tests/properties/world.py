@@ -44,6 +44,8 @@ class World:
     blind_scans: int = 0
     entered: int = 0
     """Chute entries that were reported."""
+    records: int = 0
+    """Posted so far: of two at the same count the first posted comes first."""
     link_delay: int = 0
     """Counts after which the controller hears of what the PLC has posted."""
 
@@ -52,7 +54,8 @@ class World:
         self.chutes = self.state.layout.chutes
 
     def post(self, at: int, record: list[int]) -> None:
-        self.posted.append((at, len(self.posted), record))
+        self.records += 1
+        self.posted.append((at, self.records, record))
 
     def enter(self, length: int, read: list[int] | None) -> bool:
         """Put a parcel in front of the induction when there is a gap for it."""

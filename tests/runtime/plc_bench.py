@@ -11,7 +11,7 @@ from plc_sim.plc import Plc
 from plc_sim.plc_kernels import Pending
 from sorter.config.models import Chute, Line, Mailbox, PhotoEye, Station, Zone
 from sorter.errors import LinkError
-from sorter.model.codes import ChuteBit, EventKind, LineState
+from sorter.model.codes import ChuteBit, EventKind, LineState, ModeReason
 from sorter.model.columns import (
     COMMAND_WIDTH,
     ChuteColumn,
@@ -88,6 +88,11 @@ class BenchState:
 
     def to_bytes(self) -> bytes:
         return self.chutes.tobytes()
+
+    mode = (LineState.EXECUTE, ModeReason.RUNNING)
+
+    def blocked_eyes(self) -> list[bool]:
+        return [False]
 
     def zone_counts(self) -> Rows:
         return np.array([self.tracked], np.int64)

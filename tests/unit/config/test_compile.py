@@ -129,6 +129,7 @@ def test_line_fields() -> None:
         LineField.MAX_WIDTH_MM: 400,
         LineField.MAX_HEIGHT_MM: 300,
         LineField.MAX_WEIGHT_G: 9000,
+        LineField.STARVED_AFTER: 200_000,
     }
     assert {field: int(fields[field]) for field in LineField} == expected
 

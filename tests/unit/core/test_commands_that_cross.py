@@ -100,7 +100,7 @@ def test_all_chutes_that_refused_a_parcel_are_left_out_until_the_next_lap() -> N
     line = TinyLine(restock=[["shelf_a", "shelf_b"]])
     parcel = line.known_parcel(at=1_000)
     for _ in range(3):
-        line.refuses(parcel, "LINE_STOPPED", at=line.now)
+        line.refuses(parcel, "TABLE_FULL", at=line.now)
     assert [command[:2] for command in parcel.commands] == [
         ("FIRE", "shelf_a"),
         ("FIRE", "shelf_b"),

@@ -79,7 +79,7 @@ def test_a_refused_divert_is_decided_again_for_another_chute(cause: str, verdict
     assert line.known_parcel(at=12_000, identity=9).bound_for == "shelf_a"
 
 
-@pytest.mark.parametrize("cause", ["LINE_STOPPED", "TABLE_FULL", "BAD_COMMAND"])
+@pytest.mark.parametrize("cause", ["TABLE_FULL", "BAD_COMMAND"])
 def test_a_refusal_that_blames_no_chute_leaves_the_chute_to_others(cause: str) -> None:
     line = TinyLine()
     parcel = line.known_parcel(at=1_000)

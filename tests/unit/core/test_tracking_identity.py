@@ -19,7 +19,9 @@ def test_of_two_parcels_in_one_window_the_nearest_is_meant_and_each_edge_is_used
     assert (seen_at(first, "gate"), seen_at(second, "gate")) == (False, True)
     line.passes("gate", at=first.at("gate") + 70, length=100)  # the nearest one is taken
     assert (seen_at(first, "gate"), seen_at(second, "gate")) == (True, True)
-    line.passes("gate", at=first.at("gate") + 80, length=100)  # nobody is left
+    line.passes("gate", at=first.at("gate") + 80, length=100)  # nobody's edge is on another
+    assert line.counted("DUPLICATE_REPORTS") == 1
+    line.passes("gate", at=first.at("gate") + 250, length=100)  # nobody is left
     assert line.told[-2] == (3, "OPENED gate: TRACKING_LOST")
 
 

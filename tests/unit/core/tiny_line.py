@@ -42,7 +42,10 @@ from sorter.model.codes import (
     EventKind,
     FinalDisposition,
     Grade,
+    LineState,
     MissCause,
+    ModeReason,
+    NoticeKind,
     OutcomeKind,
     PassResult,
     RefusalCause,
@@ -54,6 +57,7 @@ from sorter.model.columns import (
     CommandColumn,
     DecisionColumn,
     EyeColumn,
+    LineField,
     OutcomeColumn,
 )
 from sorter.model.frames import Decisions, Inputs
@@ -152,6 +156,8 @@ class TinyLine:
     now: int = 0
     poll: int = 100
     boot_id: int = 1
+    line_state: int = 6
+    starved_after: int = 0
     told: list[tuple[int, str]] = field(default_factory=list)
     decided: list[tuple[int, str]] = field(default_factory=list)
     commanded: list[tuple[int, str, str, int]] = field(default_factory=list)
@@ -167,6 +173,7 @@ class TinyLine:
 
     def fresh_state(self) -> State:
         layout = make_layout(self.loop, self.capacity, self.capacity_length, self.lost_after)
+        layout.line[LineField.STARVED_AFTER] = self.starved_after
         if self.second_induction:
             layout.eyes[EyeColumn.INDUCTS, list(EYES).index(self.second_induction)] = 1
         return State.create(layout, make_plan(self.restock), make_policy(), self.rows)
@@ -207,7 +214,7 @@ class TinyLine:
 
     def _frame(self, now: int, event_rows: list[list[int]], scan_rows: list[list[int]]) -> None:
         self.now = now
-        inputs = Inputs(self.boot_id, 6, now, events(*event_rows), scans(*scan_rows))
+        inputs = Inputs(self.boot_id, self.line_state, now, events(*event_rows), scans(*scan_rows))
         decisions = decide(self.state, inputs, 0)
         self.tape.append((inputs, decisions))
         self._listen(decisions)
@@ -301,6 +308,22 @@ class TinyLine:
         self.boot_id += 1
         self._frame(self.now, [], [])
 
+    def becomes(self, state: str) -> None:
+        """The PLC says in which state the line is from now on."""
+        self.line_state = LineState[state]
+        self.reports(EventKind.LINE_CHANGED, 0xFFFF, b=self.line_state)
+
+    def jumps(self, counts: int) -> None:
+        """The encoder count goes on, or back, as no belt can; the controller has noticed."""
+        self.now += counts
+        row = [0, NoticeKind.ENCODER_JUMPED, -1, self.now, 0, abs(counts), int(counts < 0)]
+        self._frame(self.now, [row], [])
+
+    @property
+    def modes(self) -> list[str]:
+        """States that the line has been in, as told."""
+        return [words.removeprefix("MODE ") for parcel, words in self.told if parcel == 0]
+
     def reports(self, kind: int, source: int, a: int = 0, b: int = 0) -> None:
         """Report any event at all, however malformed."""
         self._report(self.now, event_row=[0, kind, source, self.now, 0, a, b])
@@ -363,6 +386,8 @@ def _in_words(row: list[int]) -> str:
             return f"PASSED{where}: {PassResult(value).name}{refusal}"
         case OutcomeKind.CLOSED:
             return f"CLOSED {FinalDisposition(value).name}{where}{why}"
+        case OutcomeKind.MODE_CHANGED:
+            return f"MODE {LineState(value).name}: {ModeReason(cause).name}"
         case OutcomeKind.DEADLINE_MISSED:
             return f"DEADLINE_MISSED: {MissCause(cause).name}"
         case _:
