@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -35,6 +35,8 @@ class FeedParcel:
         When it comes to its induction, from the start of the feed, for ``process: as_recorded``.
     induction_idx : int or None
         Which induction, in the order of the inducting eyes; None: in turn.
+    physical_id : int or None
+        Its number in the truth ledger; None: its row. They differ after a restart of the line.
     """
 
     label: bytes
@@ -44,6 +46,18 @@ class FeedParcel:
     weight_g: int = 800
     arrive_ms: float | None = None
     induction_idx: int | None = None
+    physical_id: int | None = None
+
+
+def physical_ids(feed: Sequence[FeedParcel]) -> list[int]:
+    """Return the number of each parcel of a feed."""
+    return [row if p.physical_id is None else p.physical_id for row, p in enumerate(feed)]
+
+
+def rows_of(feed: Sequence[FeedParcel], first_id: int, count: int) -> list[int]:
+    """Return the rows of the parcels that have one of `count` numbers from `first_id` on."""
+    wanted = range(first_id, first_id + count)
+    return [row for row, number in enumerate(physical_ids(feed)) if number in wanted]
 
 
 def write_feed(path: Path, parcels: Iterable[FeedParcel]) -> None:

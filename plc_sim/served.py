@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from plc_sim.continuation import read_continuation
 from plc_sim.feed import FeedParcel
 from plc_sim.modbus_server import ModbusMailboxServer
 from plc_sim.rig import Rig
 from plc_sim.scenario import ScenarioFile
+from plc_sim.truth_log import TruthLog
 from plc_sim.words import get_u32
 from sorter.config.models import LineFile
 from sorter.model.frames import Words
@@ -63,7 +65,8 @@ class ServeOptions:
     auto_start : bool
         Let parcels come at once; otherwise when a controller is connected.
     truth_path : Path or None
-        Where the truth ledger is written at the end.
+        Where the truth ledger is written as things happen; one that is there already is gone on
+        with, see :mod:`plc_sim.continuation`.
     certs : Path or None
         Folder that ``sorter certs init`` made: encrypted links and log-in. None serves plain text
         to anybody.
@@ -108,8 +111,15 @@ class ServedRig:
         options: ServeOptions,
         report: Report,
     ) -> None:
+        earlier = read_continuation(options.truth_path)
+        scenario, feed = earlier.rest_of_scenario(scenario), earlier.rest_of_feed(feed)
         plc = scenario.plc.model_copy(update={"boot_id": new_boot_id()})
         self.rig = Rig(scenario.model_copy(update={"plc": plc}), line_file, feed, seed)
+        self._truth_log: TruthLog | None = None
+        if options.truth_path is not None:
+            truth_log = TruthLog(options.truth_path, self.rig.truth, earlier.elapsed_s)
+            truth_log.go_on(earlier.on_belt, earlier.lately_ended)
+            self._truth_log = truth_log
         self.late_scans = 0
         self._options = options
         self._report = report
@@ -154,7 +164,7 @@ class ServedRig:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serve until :meth:`stop`, SIGTERM or SIGINT; then write the truth ledger."""
+        """Serve until :meth:`stop`, SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -172,8 +182,8 @@ class ServedRig:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await self._close()
-        if self._options.truth_path is not None:
-            self.rig.truth.write_json(self._options.truth_path)
+            if self._truth_log is not None:
+                self._truth_log.close()
         self._report("stopped", self._counts() | {"drained": self._drained})
 
     async def _listen(self) -> dict[str, Any]:
@@ -206,6 +216,8 @@ class ServedRig:
                 self.late_scans += max(0, due - self._scans_done - scans_a_tick)
                 self._scans_done = due
                 self.rig.advance(due * self.rig.scan_ns)
+                if self._truth_log is not None:
+                    self._truth_log.update()
                 await self._after_scans()
             if now_s >= next_progress_s:
                 next_progress_s += _PROGRESS_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from sorter.runtime.metrics import LineMetrics
 from sorter.runtime.reconcile import Reconciliation
 from sorter.runtime.scan_loop import LoopTiming, ScanLoop
 from sorter.runtime.summary import summarize
-from sorter.runtime.supervisor import LinkSupervisor
+from sorter.runtime.supervisor import LinkSupervisor, Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def assemble(
     taken_over: TakenOver | None = None,
     on_ready: Callable[[], None] | None = None,
     alive: Callable[[], None] | None = None,
+    pause: Pause = asyncio.sleep,
 ) -> Controller:
     """Wire one controller.
 
@@ -86,6 +88,8 @@ def assemble(
         Called once when the line sorts.
     alive : callable, optional
         Called from the loop while it goes round.
+    pause : callable
+        Waits for so many seconds of the clock, between attempts to connect.
     """
     client = MailboxClient(bus, loaded.line_file.io.mailbox, controller_epoch)
     catch_up: CatchUp | None = None
@@ -99,7 +103,7 @@ def assemble(
         catch_up = CatchUp(loaded.layout, state)
     else:
         state.next_parcel_id = journal.first_parcel_id
-    supervisor = LinkSupervisor(bus, clock, generator)
+    supervisor = LinkSupervisor(bus, clock, generator, pause=pause)
     metrics = LineMetrics(loaded.layout)
     loop = ScanLoop(
         client=client,

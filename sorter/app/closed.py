@@ -21,8 +21,10 @@ from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal
 from sorter.runtime.journal_parcels import ParcelRow
-from sorter.runtime.reconcile import TruthRow, reconcile_rows
+from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
+from sorter.runtime.supervisor import Pause
+from sorter.runtime.truth_file import TruthRow
 
 __all__ = ["FeedRow", "announce_returns", "run_on"]
 
@@ -85,6 +87,7 @@ def run_on(
         controller_epoch=1,
         timing=LoopTiming(period_ns=UNHURRIED_PERIOD_NS),
         generator=np.random.default_rng(0),
+        pause=pause_on(clock, bus),
     )
     parcels: list[ParcelRow] = []
 
@@ -99,6 +102,17 @@ def run_on(
     wall_s = time.perf_counter() - started_s
     found = reconcile_rows(parcels, loaded.layout.chute_names, truth())
     return summary_of(controller, journal, loaded, "in_process", wall_s, found)
+
+
+def pause_on(clock: Clock, bus: FieldBus) -> Pause:
+    """Return a pause that lets the time of a clock pass that only its bus moves."""
+
+    async def pause(seconds: float) -> None:
+        until_ns = clock.now_ns() + int(seconds * 1e9)
+        while clock.now_ns() < until_ns:
+            await bus.wait(until_ns)
+
+    return pause
 
 
 def commit_steps_for(loaded: LoadedLine) -> int:

@@ -25,9 +25,10 @@ from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_retention import Limits
-from sorter.runtime.reconcile import TruthRow, reconcile_rows
+from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.soak_report import TENTHS, Latency, Sample, look_at, report
+from sorter.runtime.truth_file import TruthRow
 
 DETAILS_KEPT = 100
 

@@ -13,11 +13,10 @@ from sorter.runtime.reconcile import (
     Discrepancy,
     Finding,
     Reconciliation,
-    TruthRow,
-    read_truth,
     reconcile,
 )
 from sorter.runtime.replay import replay
+from sorter.runtime.truth_file import TruthRow, read_truth
 
 __all__ = [
     "Account",

@@ -30,6 +30,8 @@ _CAUSE: Final = int(OutcomeColumn.CAUSE)
 _ENCODER: Final = int(OutcomeColumn.ENCODER)
 _OUTCOMES_AT: Final = 5
 """Where a group counts the outcomes of a step."""
+_LOOK_BOOT: Final = 0
+"""Where a group keeps the boot id of a step."""
 _DECISION_CELLS: Final = [DecisionColumn.PARCEL, DecisionColumn.GRADE, DecisionColumn.STREAM]
 
 
@@ -54,6 +56,8 @@ class ParcelRow:
         Completed without having been diverted.
     disposition, cause, chute, closed_encoder : int
         How it ended; ``disposition`` is 0 while it is on the line.
+    opened_boot : int
+        Boot id of the PLC start that ``opened_encoder`` is of.
     """
 
     parcel: int
@@ -72,6 +76,7 @@ class ParcelRow:
     cause: int = NONE
     chute: int = NONE
     closed_encoder: int = NONE
+    opened_boot: int = NONE
 
     def cells(self) -> tuple[int | str | None, ...]:
         """Return the row in the order of the table's columns."""
@@ -92,6 +97,7 @@ class ParcelRow:
             self.cause,
             self.chute,
             self.closed_encoder,
+            self.opened_boot,
         )
 
 
@@ -198,7 +204,8 @@ class ParcelBook:
 
         # Kind by kind, in the order of a parcel's life: within a kind the order of the steps is
         # kept, and between parcels it does not matter.
-        self._take_opened(of_kind(_OPENED))
+        boot_ids = group.looks[:, _LOOK_BOOT]
+        self._take_opened(of_kind(_OPENED), first_step, boot_ids)
         for step, row in of_kind(_SCANNED):
             codes = codes_of(row, reads.get(step - first_step, ()))
             self._note_codes(self._parcel(row[0], step), codes)
@@ -218,10 +225,14 @@ class ParcelBook:
         rerouted = rows[:, DecisionColumn.KIND] == DecisionKind.REROUTED
         self.tally.reroutes += int(np.count_nonzero(rerouted))
 
-    def _take_opened(self, outcomes: Iterable[tuple[int, list[int]]]) -> None:
+    def _take_opened(
+        self, outcomes: Iterable[tuple[int, list[int]]], first_step: int, boot_ids: Rows
+    ) -> None:
         run, on_line = self._run, self._open
         for step, (number, _, eye, _, cause, encoder) in outcomes:
-            on_line[number] = ParcelRow(number, run, None, step, NONE, eye, encoder, cause)
+            row = ParcelRow(number, run, None, step, NONE, eye, encoder, cause)
+            row.opened_boot = int(boot_ids[step - first_step])
+            on_line[number] = row
             self.last_parcel_id = max(self.last_parcel_id, number)
             self.tally.opened += 1
 

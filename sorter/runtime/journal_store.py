@@ -97,7 +97,8 @@ CREATE TABLE parcels (
     disposition INTEGER NOT NULL,
     cause INTEGER NOT NULL,
     chute INTEGER NOT NULL,
-    closed_encoder INTEGER NOT NULL
+    closed_encoder INTEGER NOT NULL,
+    opened_boot INTEGER NOT NULL
 );
 CREATE INDEX parcels_on_line ON parcels (parcel) WHERE disposition = 0;
 CREATE TABLE more_codes (

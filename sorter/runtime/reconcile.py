@@ -7,25 +7,21 @@ entry eye of the chute if it was noticed only there.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sorter.errors import SorterError
-from sorter.files import open_regular
 from sorter.model.codes import NONE, Cause, FinalDisposition
 from sorter.runtime.journal_parcels import ParcelRow
 from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.journal_words import name_of, word
+from sorter.runtime.truth_file import TruthRow, read_truth
 
 COUNT_MASK: Final = 0xFFFF_FFFF
 """The PLC's counter is 32 bits wide; both sides unwrap it from a start of their own."""
-TruthRow = Mapping[str, Any]
 _IN_A_CHUTE: Final = (
     FinalDisposition.SORTED,
     FinalDisposition.MISSORTED,
@@ -142,53 +138,6 @@ def reconcile(journal_path: Path | str, truth_path: Path | str) -> Reconciliatio
     return reconcile_rows(list(rows.values()), chute_names, read_truth(truth_path))
 
 
-def read_truth(path: Path | str) -> list[TruthRow]:
-    """Return the rows of a truth ledger file.
-
-    Raises
-    ------
-    SorterError
-        The file is missing or not JSON lines.
-    """
-    rows: list[TruthRow] = []
-    try:
-        with TextIOWrapper(open_regular(path), encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                row = json.loads(line)
-                if problem := _problem_of(row):
-                    raise SorterError(f"{path}:{number}: is no row of a truth ledger: {problem}")
-                rows.append(row)
-    except OSError as error:
-        raise SorterError(f"{path}: the truth ledger cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SorterError(f"{path}:{len(rows) + 1}: is not JSON: {error}") from error
-    return rows
-
-
-def _problem_of(row: object) -> str:
-    """Return what a row of a truth ledger lacks, or holds that it cannot; empty: nothing."""
-    if not isinstance(row, dict) or "physical_id" not in row:
-        return "it has no physical_id"
-    if not isinstance(row.get("end"), str):
-        return "it has no end"
-    if not isinstance(row.get("chute"), str | None):
-        return "chute is no name"
-    counts = [row.get("induct_eye", NONE), row.get("induct_count", NONE)]
-    counts += [row.get("end_count")] if row.get("chute") is not None else []
-    sightings = row.get("sightings") or []
-    if not isinstance(sightings, list) or any(
-        not isinstance(pair, list) or len(pair) != 2 for pair in sightings
-    ):
-        return "sightings are no pairs of eye and count"
-    counts += [number for pair in sightings for number in pair]
-    if any(type(number) is not int for number in counts):
-        return "a count is not a whole number"
-    faults = row.get("faults") or []
-    if not isinstance(faults, list) or any(not isinstance(name, str) for name in faults):
-        return "faults are no names"
-    return ""
-
-
 def reconcile_rows(
     recorded: Sequence[ParcelRow], chute_names: Sequence[str], truth: Iterable[TruthRow]
 ) -> Reconciliation:
@@ -239,24 +188,33 @@ def reconcile_rows(
 def _match(
     recorded: Sequence[ParcelRow], chute_names: Sequence[str], truth: Sequence[TruthRow]
 ) -> tuple[dict[int, list[ParcelRow]], list[ParcelRow]]:
-    """Find the physical parcel behind each recorded one; return also those without."""
-    by_sighting: dict[tuple[int, int], int] = {}
-    by_entry: dict[tuple[str, int], int] = {}
+    """Find the physical parcel behind each recorded one; return also those without.
+
+    Counts of different starts of the PLC have nothing to do with each other: each place is known
+    by boot id and count. Rows that know no boot id have NONE for it.
+    """
+    by_sighting: dict[tuple[int, int, int], int] = {}
+    by_entry: dict[tuple[int, str, int], int] = {}
     for index, parcel in enumerate(truth):
-        sightings = list(parcel.get("sightings") or ())
-        sightings.append((parcel.get("induct_eye", NONE), parcel.get("induct_count", NONE)))
-        for eye, count in sightings:
-            by_sighting[eye, count & COUNT_MASK] = index
+        sightings = parcel.get("sightings") or [
+            (parcel.get("induct_eye", NONE), parcel.get("induct_count", NONE))
+        ]
+        for eye, count, *boot in sightings:
+            by_sighting[boot[0] if boot else NONE, eye, count & COUNT_MASK] = index
         if parcel.get("chute") is not None:
-            by_entry[parcel["chute"], parcel["end_count"] & COUNT_MASK] = index
+            boot_id = parcel.get("end_boot", NONE)
+            by_entry[boot_id, parcel["chute"], parcel["end_count"] & COUNT_MASK] = index
     owners: dict[int, list[ParcelRow]] = defaultdict(list)
     ghosts: list[ParcelRow] = []
     for row in sorted(recorded, key=lambda row: row.parcel):
         count = row.opened_encoder & COUNT_MASK
+        boot_ids = (row.opened_boot, NONE)
         if row.opened_eye != NONE:
-            owner = by_sighting.get((row.opened_eye, count))
+            found = [by_sighting.get((boot, row.opened_eye, count)) for boot in boot_ids]
         else:
-            owner = by_entry.get((name_of(chute_names, row.chute), count))
+            chute = name_of(chute_names, row.chute)
+            found = [by_entry.get((boot, chute, count)) for boot in boot_ids]
+        owner = next((index for index in found if index is not None), None)
         if owner is None:
             ghosts.append(row)
         else:
@@ -269,8 +227,9 @@ def _judge(
 ) -> None:
     physical_id = int(parcel["physical_id"])
     who = f"physical parcel {physical_id} ({parcel.get('label')!r})"
-    if not rows and parcel["end"] == "removed" and not parcel.get("sightings"):
-        return  # taken off between induction and first eye: nothing there to see it
+    unread = "plc_restart" in (parcel.get("faults") or ())
+    if not rows and parcel["end"] == "removed" and (unread or not parcel.get("sightings")):
+        return  # taken off before any eye saw it, or before anybody read that one had
     if not rows:
         sentence = f"{who}: the controller never saw it; in truth {_truth(parcel)}"
         findings.add(Discrepancy.NEVER_SEEN, physical_id, NONE, sentence)

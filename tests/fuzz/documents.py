@@ -13,7 +13,8 @@ from sorter.host.registry import Registry
 from sorter.host.returns_file import COLUMNS, import_csv, import_online_retail
 from sorter.host.returns_lines import ImportReport
 from sorter.runtime.journal_parcels import ParcelRow
-from sorter.runtime.reconcile import read_truth, reconcile_rows
+from sorter.runtime.reconcile import reconcile_rows
+from sorter.runtime.truth_file import read_truth
 
 from .target import Broken, Run, Target, kind_of
 
@@ -235,7 +236,7 @@ TARGETS = (
     ),
     Target("feed", "plc_sim.feed.read_feed", lambda: [FEED], _feed, _CSV_TOKENS, text=True),
     Target(
-        "truth", "runtime.reconcile.read_truth, reconcile_rows", lambda: [TRUTH], _truth,
+        "truth", "runtime.truth_file.read_truth, reconcile_rows", lambda: [TRUTH], _truth,
         _TRUTH_TOKENS, limit_bytes=20_000, text=True,
     ),
 )  # fmt: skip

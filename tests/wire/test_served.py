@@ -35,6 +35,7 @@ from sorter.model.mailbox import (
 )
 from sorter.ports import FieldBus
 from sorter.runtime.clock import MonotonicClock
+from sorter.runtime.truth_file import read_truth
 
 pytestmark = pytest.mark.timeout(90)
 ROOT = Path(__file__).parents[2]
@@ -149,9 +150,36 @@ async def test_parcels_come_when_a_controller_does_and_the_truth_is_written(
         assert stopped["drained"]
         assert stopped["scans"] >= stopped["late_scans"] >= 0
         assert await served.ended() == (0, "")
-    rows = [json.loads(line) for line in truth.read_text().splitlines()]
+    rows = read_truth(truth)
     assert [row["label"] for row in rows] == ["RMA0", "RMA1", "RMA2"]
     assert all(row["end"] != "on_line" for row in rows)
+
+
+async def test_a_killed_line_goes_on_with_its_truth(
+    scenario: Path, feed: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.jsonl"
+    options = ("--config", scenario, "--modbus-port", 0, "--feed", feed, "--truth", truth)
+    async with simulator(*options, "--rate", 3600, "--auto-start", "--speed", 2) as served:
+        while (await served.event("progress"))["released"] < 3:
+            pass
+        served.process.kill()
+        await served.process.wait()
+    killed = read_truth(truth)
+    assert 3 <= len(killed) < 9
+    on_belt = {row["physical_id"] for row in killed if row["end"] == "on_line"}
+    assert on_belt
+    async with simulator(*options, "--rate", 20_000, "--auto-start", "--speed", 50) as served:
+        assert (await served.event("drained"))["released"] == 9 - len(killed)
+        served.process.send_signal(signal.SIGTERM)
+        assert (await served.event("stopped"))["drained"]
+        assert await served.ended() == (0, "")
+    rows = read_truth(truth)
+    assert [row["label"] for row in rows] == [f"RMA{number}" for number in range(9)]
+    assert {row["physical_id"] for row in rows if row["end"] == "removed"} == on_belt
+    assert all(row["end"] != "on_line" for row in rows)
+    boots = {boot for row in rows for _, _, boot in row["sightings"]}
+    assert len(boots) == 2
 
 
 async def test_auto_start_needs_nobody_and_an_interrupt_ends_it(scenario: Path, feed: Path) -> None:

@@ -7,7 +7,8 @@ from sorter.errors import SorterError
 from sorter.model.codes import Cause, FinalDisposition
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_parcels import ParcelRow
-from sorter.runtime.reconcile import read_truth, reconcile, reconcile_rows
+from sorter.runtime.reconcile import reconcile, reconcile_rows
+from sorter.runtime.truth_file import read_truth
 
 CHUTES = ("c0", "c1", "c2")
 SORTED, MISSORTED, REJECTED, LOST, REMOVED = FinalDisposition
@@ -163,8 +164,8 @@ def test_a_journal_is_compared_with_a_ledger_file(tmp_path):
     [
         ('{"physical_id": 1, "end": "chute"}\nnot json\n', ":2: is not JSON"),
         ("[1, 2]\n", ":1: is no row of a truth ledger"),
-        ('{"physical_id": 1}\n', ":1: is no row of a truth ledger"),
-        ("\udcff", "is not JSON"),
+        ('{"other": 1}\n', ":1: is no row of a truth ledger"),
+        ("\udcff", "is no text"),
     ],
 )
 def test_a_damaged_ledger_is_named(tmp_path, content, told):
