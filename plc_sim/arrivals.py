@@ -42,6 +42,8 @@ class Concern(IntEnum):
     PREPARATION = 8
     SCALES = 9
     OPERATOR = 10
+    BURSTS = 11
+    TAMPERINGS = 12
 
 
 def generator(seed: int, concern: Concern, index: int = 0) -> np.random.Generator:

@@ -9,12 +9,15 @@ from .cells import (
     AT_PIECES,
     BASE,
     COUNTS_PER_MM,
+    DARK_MM,
     JUMP_BASE,
     JUMP_MM,
+    JUMP_RATE,
     JUMP_REALS,
     MARK_MM,
     MARKS,
     NEVER_NS,
+    NOMINAL_RATE,
     NS_PER_MM,
     PIECE_MM,
     PIECE_NS,
@@ -70,18 +73,21 @@ def tick_at(ints: Ints, reals: Reals, travel_mm: float) -> int:
 def encoder_at(ints: Ints, reals: Reals, travel_mm: float) -> int:
     """Return the unwrapped encoder count at a travel."""
     if travel_mm >= reals[MARK_MM]:
-        return int(reals[BASE] + (travel_mm - reals[MARK_MM]) * reals[COUNTS_PER_MM])
+        now: int = math.floor(reals[BASE] + (travel_mm - reals[MARK_MM]) * reals[COUNTS_PER_MM])
+        return now
     mark = ints[AT_MARKS] + (ints[MARKS] - 1) * JUMP_REALS
     while mark > ints[AT_MARKS] and reals[mark + JUMP_MM] > travel_mm:
         mark -= JUMP_REALS
-    counts = (travel_mm - reals[mark + JUMP_MM]) * reals[COUNTS_PER_MM]
+    counts = (travel_mm - reals[mark + JUMP_MM]) * reals[mark + JUMP_RATE]
     count: int = math.floor(reals[mark + JUMP_BASE] + counts)
     return count
 
 
 @inner
 def time_of_count(ints: Ints, reals: Reals, encoder: int) -> int:
-    """Return when the encoder will show a count, if it does not jump again."""
+    """Return when the encoder will show a count, if it does not jump again; never if it stands."""
+    if reals[COUNTS_PER_MM] <= 0.0:
+        return NEVER_NS if encoder > reals[BASE] else int(ints[SINCE_NS])
     travel_mm = reals[MARK_MM] + (encoder - reals[BASE]) / reals[COUNTS_PER_MM]
     return time_of(ints, reals, travel_mm)
 
@@ -104,11 +110,35 @@ def run_belt(ints: Ints, reals: Reals, now_ns: int, speed_mm_ns: float) -> None:
 
 def jump_encoder(ints: Ints, reals: Reals, travel_mm: float, slip_mm: float) -> None:
     """Let the encoder count `slip_mm` that the belt did not travel."""
-    reals[BASE] += (travel_mm - reals[MARK_MM] + slip_mm) * reals[COUNTS_PER_MM]
+    moved_mm = travel_mm - reals[MARK_MM]
+    jumped = slip_mm * reals[NOMINAL_RATE]
+    mark_encoder(ints, reals, travel_mm, reals[BASE] + moved_mm * reals[COUNTS_PER_MM] + jumped)
+
+
+def slip_encoder(ints: Ints, reals: Reals, travel_mm: float, error: float) -> None:
+    """Let the encoder count wrong from now on; 0: right."""
+    jump_encoder(ints, reals, travel_mm, 0.0)
+    reals[COUNTS_PER_MM] = reals[NOMINAL_RATE] * (1.0 + error)
+    mark = ints[AT_MARKS] + (ints[MARKS] - 1) * JUMP_REALS
+    reals[mark + JUMP_RATE] = reals[COUNTS_PER_MM]
+
+
+def restart_counting(
+    ints: Ints, reals: Reals, now_ns: int, travel_mm: float, starts: tuple[int, int]
+) -> None:
+    """Begin with encoder and tick anew, as a PLC does; what came before was latched by nobody."""
+    mark_encoder(ints, reals, travel_mm, starts[0])
+    ints[TICK_START] = starts[1] - now_ns // NS_PER_TICK
+    reals[DARK_MM] = travel_mm
+
+
+def mark_encoder(ints: Ints, reals: Reals, travel_mm: float, base: float) -> None:
+    """Let the encoder go on from another count."""
+    reals[BASE] = base
     reals[MARK_MM] = travel_mm
     mark = ints[AT_MARKS] + ints[MARKS] * JUMP_REALS
     ints[MARKS] += 1
-    reals[mark : mark + JUMP_REALS] = (travel_mm, reals[BASE])
+    reals[mark : mark + JUMP_REALS] = (travel_mm, base, reals[COUNTS_PER_MM])
 
 
 def set_up_belt(
@@ -122,9 +152,9 @@ def set_up_belt(
     speed = speed_mm_s * 1e-9
     reals[SPEED_MM_NS] = speed
     reals[NS_PER_MM] = 1.0 / speed
-    reals[COUNTS_PER_MM] = counts_per_mm
+    reals[COUNTS_PER_MM] = reals[NOMINAL_RATE] = counts_per_mm
     reals[BASE], ints[TICK_START] = starts
     ints[PIECES] = ints[MARKS] = 1
     piece, mark = ints[AT_PIECES], ints[AT_MARKS]
     reals[piece : piece + PIECE_REALS] = (0.0, 0, speed)
-    reals[mark : mark + JUMP_REALS] = (0.0, reals[BASE])
+    reals[mark : mark + JUMP_REALS] = (0.0, reals[BASE], counts_per_mm)

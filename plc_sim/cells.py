@@ -58,6 +58,9 @@ NOBODY = -1
     COMMAND_WRITTEN,
     FIRED,  # diverters fired in the last scan
     FIRED_DONE,  # of them set in motion
+    FROZEN,  # 1: the PLC's program stands
+    HEARTBEAT_FROM,  # number on the grid of the scan at which the heartbeat was 0
+    DOUBLE_FEEDS,  # 1: some parcels come two together
     AT_PARCELS,
     AT_ORDER,  # parcels in the order in which they were put on the belt
     AT_RING,  # parcels on the belt in the order of their phases
@@ -69,7 +72,8 @@ NOBODY = -1
     AT_DRAWS,
     AT_READS,
     AT_FAILS,
-    AT_PREVIOUS,  # text that each scanner saw last
+    AT_SCANNERS,
+    AT_CHAIN,  # parcel whose leading edge each station has latched and not posted
     AT_AGENDA,
     AT_PARCEL_MM,
     AT_RING_MM,
@@ -80,9 +84,10 @@ NOBODY = -1
     AT_INDUCTION_MM,
     AT_SLIP_MM,
     AT_JITTER_MM,
+    AT_CHAIN_MM,
     AT_AGENDA_MM,
     INT_CELLS,
-) = range(63)
+) = range(68)
 
 # --- single reals ---------------------------------------------------------------------------------
 (
@@ -97,8 +102,10 @@ NOBODY = -1
     PITCH_MM,
     MARGIN_MM,  # how far a parcel may slip between firing and passing
     CALL_RATIO,
+    NOMINAL_RATE,  # counts per mm when the encoder does not slip
+    DARK_MM,  # belt travel up to which the PLC has latched nothing: it was not on
     REAL_CELLS,
-) = range(12)
+) = range(14)
 
 # --- parcels: one row per row of the feed ---------------------------------------------------------
 (
@@ -113,7 +120,7 @@ NOBODY = -1
     PARCEL_CHUTE,
     PARCEL_END_COUNT,
     PARCEL_END_NS,
-    PARCEL_FAULTS,  # three bits each, newest lowest
+    PARCEL_FAULTS,  # four bits each, newest lowest
     PARCEL_NEXT,  # next in the queue of its induction or in its chute
     PARCEL_DUE_NS,  # from the start of arrivals
     PARCEL_INDUCTION,
@@ -126,32 +133,65 @@ NOBODY = -1
     PARCEL_MEASURED_B,
     PARCEL_CELLS,
 ) = range(23)
-PARCEL_ANCHOR, PARCEL_PHASE, PARCEL_LEFT, PARCEL_LENGTH, PARCEL_REALS = range(5)
+(
+    PARCEL_ANCHOR,
+    PARCEL_PHASE,
+    PARCEL_LEFT,
+    PARCEL_LENGTH,
+    PARCEL_GAP,  # the next of its induction is put on so close behind it; -1: it is not
+    PARCEL_REALS,
+) = range(6)
 
 ON_LINE, IN_CHUTE, LINE_END, REMOVED = range(4)
 """Values of PARCEL_END."""
-FAULT_NO_READ, FAULT_MULTI_READ, FAULT_FAILED_DIVERT, FAULT_JAM, FAULT_SWAPPED_CODE = range(1, 6)
-READ_NO_READ, READ_MULTI = 1, 2
+(
+    FAULT_NO_READ,
+    FAULT_MULTI_READ,
+    FAULT_FAILED_DIVERT,
+    FAULT_JAM,
+    FAULT_SWAPPED_CODE,
+    FAULT_SLOW_DIVERT,
+    FAULT_DROPPED,  # from here in the order of the PLC's tamperings
+    FAULT_DUPLICATED,
+    FAULT_REORDERED,
+    FAULT_DELAYED,
+    FAULT_CORRUPTED,
+    FAULT_STUCK_EYE,
+    FAULT_DOUBLE_FEED,
+    FAULT_PLC_RESTART,
+) = range(1, 15)
+READ_NO_READ, READ_MULTI, READ_SWAPPED = 1, 2, 4
 """Bits of a draw for a scanner, and values of PARCEL_FORCED."""
 
 # --- log: what is only for the truth ledger -------------------------------------------------------
 LOG_PARCEL, LOG_KIND, LOG_SOURCE, LOG_A, LOG_B, LOG_CELLS = range(6)
-SIGHTING, READING = range(2)
+SIGHTING, READING, ENDED = range(3)
 
 # --- agenda: what rides on the belt, by travel; timers: what takes time ---------------------------
 AGENDA_NUMBER, AGENDA_KIND, AGENDA_WHO, AGENDA_WHAT, AGENDA_CELLS = range(5)
 AGENDA_AT, AGENDA_FIRST, AGENDA_SECOND, AGENDA_REALS = range(4)
 STATION_PASSED, CHUTE_MOUTH, DIVERTER_PASSED, WINDOW_COMES = range(4)
 TIMER_AT_NS, TIMER_NUMBER, TIMER_KIND, TIMER_WHO, TIMER_CELLS = range(5)
-ARRIVE_SHARED, ARRIVE_OWN, PARCEL_SERVED, BAG_CLOSED, BAG_CHANGED = range(5)
+ARRIVE_SHARED, ARRIVE_OWN, PARCEL_SERVED, BAG_CLOSED, BAG_CHANGED, FULL_SHOWS = range(6)
 
 # --- belt: its starts and stops, and the jumps of its encoder -------------------------------------
 PIECE_MM, PIECE_NS, PIECE_SPEED, PIECE_REALS = range(4)
-JUMP_MM, JUMP_BASE, JUMP_REALS = range(3)
+JUMP_MM, JUMP_BASE, JUMP_RATE, JUMP_REALS = range(4)
 
 # --- stations -------------------------------------------------------------------------------------
-STATION_KIND, STATION_INDEX, STATION_CELLS = range(3)
+STATION_KIND, STATION_INDEX, STATION_STUCK, STATION_CELLS = range(4)
 EYE, SCANNER, SCALE, END = range(4)
+CHAIN_LEAD, CHAIN_END, CHAIN_REALS = range(3)
+"""Travels at which parcels that touch were at a station: first leading edge, last trailing edge."""
+(
+    SCANNER_PREVIOUS,  # text that it saw last
+    SCANNER_NO_READ,  # thresholds of a draw of 32 bits, while it misreads
+    SCANNER_MULTI,
+    SCANNER_SWAPPED,
+    SCANNER_OWED,  # text that the next parcel gets, NOBODY: its own
+    SCANNER_SALT,
+    SCANNER_CELLS,
+) = range(7)
 
 # --- chutes ---------------------------------------------------------------------------------------
 (
@@ -167,16 +207,20 @@ EYE, SCANNER, SCALE, END = range(4)
     CHUTE_CAPACITY,
     CHUTE_FIRED,
     CHUTE_FORCED_FAILURES,
+    CHUTE_LATE_NS,  # how long after it is the PLC says that it is full
+    CHUTE_FULL_STATE,  # FULL_ states while that is so
     CHUTE_CELLS,
-) = range(13)
+) = range(15)
+FULL_UNSAID, FULL_WAITS, FULL_SAID = range(3)
 (
     CHUTE_POSITION,
     CHUTE_ACTUATION,
     CHUTE_ENTRY,
     CHUTE_USED,
     CHUTE_CAPACITY_MM,
+    CHUTE_LATE_MM,  # belt travel by which its diverter acts late
     CHUTE_REALS,
-) = range(6)
+) = range(7)
 DIVERTER_DRAWS = 4096
 """Draws per diverter; they come round again after so many firings."""
 

@@ -27,14 +27,20 @@ from .cells import (
     CHUTE_COUNT,
     CHUTE_ENTRY,
     CHUTE_FIRST,
+    CHUTE_FULL_STATE,
     CHUTE_JAMMED,
     CHUTE_LAST,
+    CHUTE_LATE_NS,
     CHUTE_OPEN,
     CHUTE_OPERATOR,
     CHUTE_POSITION,
     CHUTE_REALS,
     CHUTE_STREAMS,
     CHUTE_USED,
+    FULL_SAID,
+    FULL_SHOWS,
+    FULL_UNSAID,
+    FULL_WAITS,
     INDUCTIONS,
     NOBODY,
     NOW_NS,
@@ -50,7 +56,7 @@ from .cells import (
     Reals,
 )
 from .jit import inner
-from .plc_kernels import ChuteCell
+from .plc_memory import ChuteCell
 from .scenario import ChuteService
 from .wires import Wires, latch
 
@@ -76,6 +82,28 @@ def fill_ratio(ints: Ints, reals: Reals, chute: int) -> float:
 
 
 @inner
+def says_full(ints: Ints, chute: int) -> bool:
+    """Return whether a full chute's sensor says so already; a late one is waited for."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    state = ints[cell + CHUTE_FULL_STATE]
+    if state == FULL_UNSAID:
+        # One that was seen full before its sensor became slow stays so.
+        if ints[cell + CHUTE_LATE_NS] == 0 or ints[cell + CHUTE_BITS] & BIT_FULL:
+            return True
+        ints[cell + CHUTE_FULL_STATE] = FULL_WAITS
+        after(ints, ints[cell + CHUTE_LATE_NS], FULL_SHOWS, chute)
+        return False
+    return bool(state == FULL_SAID)
+
+
+@inner
+def full_shows(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
+    """Let a late sensor say now what it sees."""
+    ints[ints[AT_CHUTES] + chute * CHUTE_CELLS + CHUTE_FULL_STATE] = FULL_SAID
+    sense_chute(ints, reals, wires, chute)
+
+
+@inner
 def sense_chute(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
     """Let the PLC know when a chute's sensors show something else."""
     cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
@@ -85,8 +113,10 @@ def sense_chute(ints: Ints, reals: Reals, wires: Wires, chute: int) -> None:
         bits |= BIT_OPEN
     if ratio >= 0.5:
         bits |= BIT_HALF_FULL
-    if ratio >= 1.0:
+    if ratio >= 1.0 and says_full(ints, chute):
         bits |= BIT_FULL
+    elif ratio < 1.0 and ints[cell + CHUTE_FULL_STATE] == FULL_SAID:
+        ints[cell + CHUTE_FULL_STATE] = FULL_UNSAID
     if ints[cell + CHUTE_JAMMED]:
         bits |= BIT_JAMMED
     if bits == ints[cell + CHUTE_BITS]:

@@ -24,14 +24,17 @@ from .cells import (
     CHUTE_CELLS,
     CHUTE_FIRED,
     CHUTE_FORCED_FAILURES,
+    CHUTE_LATE_MM,
     CHUTE_POSITION,
     CHUTE_REALS,
     COUNTS_PER_MM,
     DIVERTER_DRAWS,
     DIVERTER_PASSED,
     FAULT_FAILED_DIVERT,
+    FAULT_SLOW_DIVERT,
     LOOP_MM,
     MARGIN_MM,
+    NOMINAL_RATE,
     NOW_NS,
     PARCEL_LEFT,
     PARCEL_PHASE,
@@ -59,10 +62,14 @@ def fire_diverter(ints: Ints, reals: Reals, chute: int, hold_counts: int) -> boo
     cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
     real = ints[AT_CHUTE_MM] + chute * CHUTE_REALS
     margin = reals[MARGIN_MM]
-    hold_mm = hold_counts / reals[COUNTS_PER_MM]
+    # An encoder that stands or counts backward fires nothing by itself; what was due just then
+    # is held for as long as it should be.
+    rate = reals[COUNTS_PER_MM] if reals[COUNTS_PER_MM] > 0.0 else reals[NOMINAL_RATE]
+    hold_mm = hold_counts / rate
+    late_mm = reals[real + CHUTE_LATE_MM]
     laps = 1
     if reals[LOOP_MM] > 0.0:
-        laps = 2 + int((hold_mm + 2 * margin) / reals[LOOP_MM])
+        laps = 2 + int((hold_mm + late_mm + 2 * margin) / reals[LOOP_MM])
     if ints[AGENDA_ROOM] - ints[AGENDA_SIZE] < laps * ints[RING_SIZE]:
         ints[AGENDA_NEEDED] = laps * ints[RING_SIZE]
         return False
@@ -74,15 +81,21 @@ def fire_diverter(ints: Ints, reals: Reals, chute: int, hold_counts: int) -> boo
     if ints[cell + CHUTE_FORCED_FAILURES] > 0:
         ints[cell + CHUTE_FORCED_FAILURES] -= 1
         failed = True
-    plan_passing(ints, reals, chute, engaged, engaged + hold_mm, failed)
+    released = engaged + hold_mm
+    if failed:
+        plan_passing(ints, reals, chute, engaged, released, FAULT_FAILED_DIVERT)
+        return True
+    if late_mm > 0.0:
+        plan_passing(ints, reals, chute, engaged, released, FAULT_SLOW_DIVERT)
+    plan_passing(ints, reals, chute, engaged + late_mm, released + late_mm, 0)
     return True
 
 
 @inner
 def plan_passing(
-    ints: Ints, reals: Reals, chute: int, engaged: float, released: float, failed: bool
+    ints: Ints, reals: Reals, chute: int, engaged: float, released: float, fault: int
 ) -> None:
-    """Plan what happens to every leading edge that passes between two travels."""
+    """Plan to take every leading edge that passes between two travels, or only note a fault."""
     position = reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_POSITION]
     first = engaged - reals[MARGIN_MM] - position
     last = released + reals[MARGIN_MM] - position
@@ -100,8 +113,8 @@ def plan_passing(
             return
         row = ints[ints[AT_RING] + place]
         at_mm = anchor + position
-        if failed:
-            note_fault(ints, row, FAULT_FAILED_DIVERT)
+        if fault:
+            note_fault(ints, row, fault)
         else:
             at_travel(ints, reals, at_mm, DIVERTER_PASSED, row, chute, engaged, released)
         place += 1

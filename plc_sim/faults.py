@@ -1,55 +1,38 @@
-"""Faults of the floor: jams, emergency stops, failed diverts, at a time or at random."""
+"""Lets go wrong what a scenario asks for, at its time, and has it put right again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sorter.config.models import Line
-from sorter.model.codes import LineState
 
-from .arrivals import NS_PER_S, Concern, Draws, generator
-from .scenario import (
+from . import cells as c
+from .arrivals import Concern, Draws, generator
+from .eyes_stuck import StuckEyes
+from .fault_sections import (
+    ChuteFullLateFault,
     ChuteJamFault,
-    EmergencyStopFault,
+    EncoderJumpFault,
     EncoderSlipFault,
     FailedDivertFault,
-    JamFault,
-    ScenarioFile,
+    MapShiftedFault,
+    ReadBurstFault,
+    RecordFault,
+    SlowDivertFault,
+    StuckEyeFault,
+    names_of,
 )
+from .line_stops import LineStops
+from .scenario import Fault, ScenarioFile
+from .spans import Spans, seconds
+from .tamperings import Tamperings
 
-
-class Floor(Protocol):
-    """What faults need of the plant."""
-
-    line: Line
-
-    def after(self, delay_ns: int, callback: Callable[[Any], None], argument: Any) -> None:
-        """Call back when time has passed."""
-        ...
-
-    def set_line(self, state: LineState, zone: int) -> None:
-        """Start or stop the belt."""
-        ...
-
-    def slip_encoder(self, slip_mm: float) -> None:
-        """Let the encoder jump."""
-        ...
-
-    def clear_zone(self, zone: int) -> None:
-        """Take every parcel of a zone off the belt."""
-        ...
-
-    def jam_chute(self, chute: int, jammed: bool) -> None:
-        """Jam a chute, or free it."""
-        ...
-
-    def fail_diverts(self, chute: int, times: int) -> None:
-        """Let a diverter not move."""
-        ...
+if TYPE_CHECKING:
+    from .plant import Plant
 
 
 def draw_jams(
@@ -70,98 +53,101 @@ def draw_jams(
 
 
 class FaultInjector:
-    """Lets go wrong what the scenario asks for, and has people put it right.
+    """Schedules the faults of a scenario.
+
+    Those that last for a while add up where they overlap: a diverter that two faults slow down is
+    late by both.
 
     Parameters
     ----------
     scenario : ScenarioFile
-    floor : Floor
+    plant : Plant
     clear : Draws
         How long it takes to clear a zone in which a parcel got stuck.
+    seed : int
     """
 
-    def __init__(self, scenario: ScenarioFile, floor: Floor, clear: Draws) -> None:
-        self._floor = floor
+    def __init__(self, scenario: ScenarioFile, plant: Plant, clear: Draws, seed: int) -> None:
+        self._plant = plant
+        self._controls = plant.controls
+        self._names = names_of(plant.line)
+        self._tamperings = Tamperings(plant.plc, plant.line, seed)
+        self._tampered = [
+            (fault, self._tamperings.add(fault))
+            for fault in scenario.faults
+            if isinstance(fault, RecordFault)
+        ]
+        self._spans = Spans(plant)
+        self._eyes = StuckEyes(plant, self._spans)
+        starts = (scenario.plc.encoder_start, scenario.plc.tick_start)
+        self._stops = LineStops(plant, clear, starts)
         self._faults = scenario.faults
-        self._chutes = {chute.name: i for i, chute in enumerate(floor.line.chutes)}
-        self._zones = {zone.name: i for i, zone in enumerate(floor.line.zones)}
-        self._jammed_zone = -1
-        self._stops = 0
-        self._clear = clear
 
     def start(self) -> None:
-        """Schedule the faults that have a time."""
-        after = self._floor.after
+        """Schedule the faults; their times count from now."""
+        for tampered, rows in self._tampered:
+            self._spans.add_alone(tampered, self._switch(rows))
         for fault in self._faults:
-            if isinstance(fault, JamFault):
-                clear_ns = int(fault.clear_after_s * NS_PER_S)
-                after(_ns(fault.at_s), self._jam, (self._zone(fault.zone), clear_ns))
-            elif isinstance(fault, EmergencyStopFault):
-                after(_ns(fault.at_s), self._stop, fault)
-            elif isinstance(fault, FailedDivertFault):
-                after(_ns(fault.at_s), self._fail_divert, fault)
-            elif isinstance(fault, ChuteJamFault):
-                after(_ns(fault.at_s), self._jam_chute, fault)
-            elif isinstance(fault, EncoderSlipFault):
-                after(_ns(fault.at_s), self._floor.slip_encoder, fault.slip_mm)
+            if not (self._stops.schedule(fault) or self._schedule_lasting(fault)):
+                self._schedule_single(fault)
 
     def parcel_jammed(self, position_mm: float) -> None:
         """Jam the belt where a parcel got stuck."""
-        for index, zone in enumerate(self._floor.line.zones):
-            if zone.start_mm <= position_mm < zone.end_mm:
-                self._jam((index, self._clear.next_ns()))
-                return
+        self._stops.parcel_jammed(position_mm)
 
-    def _zone(self, name: str) -> int:
-        return self._zones[name]
+    def _schedule_single(self, fault: Fault) -> None:
+        """Schedule what happens at one instant; faults by row of the feed are there already."""
+        after, controls = self._plant.after, self._controls
+        if isinstance(fault, EncoderJumpFault):
+            after(seconds(fault.at_s), controls.jump_encoder, fault.jump_mm)
+        elif isinstance(fault, FailedDivertFault):
+            chute, times = self._chute(fault.chute), fault.times
+            after(seconds(fault.at_s), lambda _: controls.fail_diverts(chute, times), None)
 
-    # --- jams and stops ---------------------------------------------------------------------------
-    def _jam(self, what: tuple[int, int]) -> None:
-        zone, clear_ns = what
-        if self._jammed_zone >= 0:
-            return
-        self._jammed_zone = zone
-        self._report(zone)
-        self._floor.after(clear_ns, self._cleared, zone)
-
-    def _cleared(self, zone: int) -> None:
-        if self._stops:  # nobody reaches in until the button is released
-            self._floor.after(NS_PER_S, self._cleared, zone)
-            return
-        self._floor.clear_zone(zone)
-        self._jammed_zone = -1
-        self._report(zone)
-
-    def _stop(self, fault: EmergencyStopFault) -> None:
-        self._stops += 1
-        self._report(-1)
-        self._floor.after(_ns(fault.for_s), self._released, None)
-
-    def _released(self, _: None) -> None:
-        self._stops -= 1
-        self._report(-1)
-
-    def _report(self, zone: int) -> None:
-        if self._stops:
-            state = LineState.ABORTED
-        elif self._jammed_zone >= 0:
-            state = LineState.HELD
+    def _schedule_lasting(self, fault: Fault) -> bool:
+        """Schedule what lasts for a while; return whether the fault is of that sort."""
+        controls, add = self._controls, self._spans.add
+        if isinstance(fault, StuckEyeFault):
+            self._eyes.schedule(fault, self._names["eye"].index(fault.eye))
+        elif isinstance(fault, ChuteJamFault):
+            chute = self._chute(fault.chute)
+            add(fault, 1, ("jam", chute), lambda all_: controls.jam_chute(chute, bool(all_)))
+        elif isinstance(fault, SlowDivertFault):
+            chute = self._chute(fault.chute)
+            key = ("slow", chute)
+            add(fault, fault.delay_ms, key, lambda all_: controls.slow_diverter(chute, sum(all_)))
+        elif isinstance(fault, ChuteFullLateFault):
+            chute = self._chute(fault.chute)
+            key = ("late", chute)
+            say = controls.say_full_late
+            add(fault, fault.delay_s, key, lambda all_: say(chute, seconds(max(all_, default=0))))
+        elif isinstance(fault, EncoderSlipFault):
+            add(fault, fault.error, ("slip", 0), lambda all_: controls.slip_encoder(sum(all_)))
+        elif isinstance(fault, MapShiftedFault):
+            add(fault, fault.words, ("map", 0), lambda all_: controls.shift_map(int(sum(all_))))
+        elif isinstance(fault, ReadBurstFault):
+            self._schedule_burst(fault)
         else:
-            state = LineState.EXECUTE
-        self._floor.set_line(state, zone)
+            return False
+        return True
 
-    # --- chutes and diverters ---------------------------------------------------------------------
-    def _fail_divert(self, fault: FailedDivertFault) -> None:
-        self._floor.fail_diverts(self._chutes[fault.chute], fault.times)
+    def _schedule_burst(self, fault: ReadBurstFault) -> None:
+        cell = {
+            "no_read_burst": c.SCANNER_NO_READ,
+            "multi_read_burst": c.SCANNER_MULTI,
+            "swapped_codes_burst": c.SCANNER_SWAPPED,
+        }[fault.kind]
+        for scanner, name in enumerate(self._names["scanner"]):
+            if fault.scanner in (None, name):
+                self._spans.add(
+                    fault, fault.share, (fault.kind, scanner), self._reader(scanner, cell)
+                )
 
-    def _jam_chute(self, fault: ChuteJamFault) -> None:
-        chute = self._chutes[fault.chute]
-        self._floor.jam_chute(chute, True)
-        self._floor.after(_ns(fault.for_s), self._free_chute, chute)
+    def _reader(self, scanner: int, cell: int) -> Callable[[list[float]], Any]:
+        return lambda all_: self._controls.misread(scanner, cell, max(all_, default=0.0))
 
-    def _free_chute(self, chute: int) -> None:
-        self._floor.jam_chute(chute, False)
+    def _switch(self, rows: Sequence[int]) -> Callable[[bool], None]:
+        return lambda on: self._tamperings.switch(rows, on)
 
-
-def _ns(seconds: float) -> int:
-    return int(seconds * NS_PER_S)
+    def _chute(self, name: str) -> int:
+        return self._names["chute"].index(name)

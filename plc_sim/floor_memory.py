@@ -14,10 +14,11 @@ from .belt import set_up_belt
 from .cells import Ints, Reals
 from .chutes import chute_draws, set_up_chutes
 from .diverters import set_up_diverters
-from .feed import FeedParcel
-from .inductions import induction_draws, set_up_inductions
+from .fault_sections import DoubleFeedFault, ReadFault
+from .feed import FeedParcel, physical_ids
+from .inductions import induction_draws, mark_double_feeds, set_up_inductions
 from .scanners import set_up_scales, set_up_scanners
-from .scenario import ReadFault, ScenarioFile
+from .scenario import ScenarioFile
 from .stations import set_up_stations, stations_of
 
 _AGENDA_ROOM = 1024
@@ -59,35 +60,52 @@ class FloorMemory:
         self._streams: list[Draws | None] = induction_draws(scenario, line, seed)
         inductions = len(self._streams)
         self._streams += chute_draws(scenario.chutes, len(line.chutes), seed)
-        slips = _SLIPS_PER_PARCEL * len(feed) + 1 if scenario.belt.parcel_slip_sd_mm else 0
-        reads = max(len(feed) * len(line.scanners), 1)
-        rows, chutes = len(feed), len(line.chutes)
-        timers = 1 + inductions + chutes * (scenario.chutes.takeaway.servers + 3)
+        self._lay_out(scenario, line, len(feed), stops, (len(stations), inductions))
+        self.log: list[Ints] = []
+        set_up_stations(self.ints, self.reals, stations)
+        self._set_up_line(scenario, line, seed)
+        set_up_inductions(self.ints, self.reals, scenario, line, [mm for mm, _, _ in stations])
+        texts = self._set_up_feed(scenario, feed, seed)
+        self.texts = np.array(bytearray(texts), np.uint8)
+        for stream in range(len(self._streams)):
+            self._fill_stream(stream)
+
+    def _lay_out(
+        self, scenario: ScenarioFile, line: Line, rows: int, stops: int, counts: tuple[int, int]
+    ) -> None:
+        """Make both vectors and write where each table begins; `counts`: stations, inductions."""
+        stations, inductions = counts
+        chutes = len(line.chutes)
+        reads = max(rows * len(line.scanners), 1)
+        slips = _SLIPS_PER_PARCEL * rows + 1 if scenario.belt.parcel_slip_sd_mm else 0
+        timers = 1 + inductions + chutes * (scenario.chutes.takeaway.servers + 4)
         int_tables = {
             c.AT_PARCELS: rows * c.PARCEL_CELLS,
             c.AT_ORDER: rows,
             c.AT_RING: rows,
             c.AT_TIMERS: timers * c.TIMER_CELLS,
             c.AT_LOG: _LOG_ROOM * c.LOG_CELLS,
-            c.AT_STATIONS: len(stations) * c.STATION_CELLS,
+            c.AT_STATIONS: stations * c.STATION_CELLS,
             c.AT_CHUTES: chutes * c.CHUTE_CELLS,
             c.AT_INDUCTIONS: inductions * c.INDUCTION_CELLS,
             c.AT_DRAWS: len(self._streams) * c.DRAW_CELLS,
             c.AT_READS: reads,
             c.AT_FAILS: chutes * c.DIVERTER_DRAWS,
-            c.AT_PREVIOUS: len(line.scanners),
+            c.AT_SCANNERS: len(line.scanners) * c.SCANNER_CELLS,
+            c.AT_CHAIN: stations,
             c.AT_AGENDA: _AGENDA_ROOM * c.AGENDA_CELLS,
         }
         real_tables = {
             c.AT_PARCEL_MM: rows * c.PARCEL_REALS,
             c.AT_RING_MM: rows,
             c.AT_PIECES: (2 * stops + 2) * c.PIECE_REALS,
-            c.AT_MARKS: (len(scenario.faults) + 2) * c.JUMP_REALS,
-            c.AT_STATION_MM: len(stations),
+            c.AT_MARKS: (2 * len(scenario.faults) + 2) * c.JUMP_REALS,
+            c.AT_STATION_MM: stations,
             c.AT_CHUTE_MM: chutes * c.CHUTE_REALS,
             c.AT_INDUCTION_MM: inductions * c.INDUCTION_REALS,
             c.AT_SLIP_MM: slips,
             c.AT_JITTER_MM: chutes * c.DIVERTER_DRAWS,
+            c.AT_CHAIN_MM: stations * c.CHAIN_REALS,
             c.AT_AGENDA_MM: _AGENDA_ROOM * c.AGENDA_REALS,
         }
         self.ints: Ints = np.zeros(c.INT_CELLS + sum(int_tables.values()), np.int64)
@@ -99,7 +117,7 @@ class FloorMemory:
             c.STARTED_NS: -1,
             c.AGENDA_ROOM: _AGENDA_ROOM,
             c.LOG_ROOM: _LOG_ROOM,
-            c.STATIONS: len(stations),
+            c.STATIONS: stations,
             c.SCANNERS: len(line.scanners),
             c.CHUTES: chutes,
             c.INDUCTIONS: inductions,
@@ -113,19 +131,13 @@ class FloorMemory:
         }
         for cell, value in sizes.items():
             self.ints[cell] = value
-        self.log: list[Ints] = []
-        set_up_stations(self.ints, self.reals, stations)
-        self._set_up_line(scenario, line, seed)
-        set_up_inductions(self.ints, self.reals, scenario, line, [mm for mm, _, _ in stations])
-        texts = self._set_up_feed(scenario, feed, seed)
-        self.texts = np.array(bytearray(texts), np.uint8)
-        for stream in range(len(self._streams)):
-            self._fill_stream(stream)
 
     def _set_up_feed(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> bytes:
         """Write what is known of each parcel before it comes; return all labels end to end."""
         inductions = int(self.ints[c.INDUCTIONS])
         self._set_up_parcels(scenario, feed, seed)
+        double_feeds = [fault for fault in scenario.faults if isinstance(fault, DoubleFeedFault)]
+        mark_double_feeds(self.ints, self.reals, double_feeds, feed)
         set_up_scales(self.ints, scenario.scales, feed, seed)
         read_faults = [fault for fault in scenario.faults if isinstance(fault, ReadFault)]
         return set_up_scanners(self.ints, scenario.scanners, read_faults, feed, inductions, seed)
@@ -178,11 +190,12 @@ class FloorMemory:
         for cell in (c.PARCEL_INDUCT_COUNT, c.PARCEL_CHUTE, c.PARCEL_END_COUNT, c.PARCEL_END_NS):
             parcels[:, cell] = -1
         reals[:, c.PARCEL_LEFT] = np.inf
+        reals[:, c.PARCEL_GAP] = -1.0
         reals[:, c.PARCEL_LENGTH] = [parcel.length_mm for parcel in feed]
         inductions = self.ints[c.INDUCTIONS]
         parcels[:, c.PARCEL_INDUCTION] = [
-            (row if parcel.induction_idx is None else parcel.induction_idx) % inductions
-            for row, parcel in enumerate(feed)
+            (number if parcel.induction_idx is None else parcel.induction_idx) % inductions
+            for number, parcel in zip(physical_ids(feed), feed, strict=True)
         ]
         if any(stream is None for stream in self._streams):
             self.ints[c.SHARED] = 1
@@ -214,6 +227,16 @@ class FloorMemory:
         """Return all that was noted in the log, oldest first."""
         newest = self._table(c.AT_LOG, int(self.ints[c.LOG_SIZE]), c.LOG_CELLS)
         return np.concatenate([*self.log, newest])
+
+    def logged(self) -> int:
+        """Return how much was noted in the log."""
+        return sum(len(part) for part in self.log) + int(self.ints[c.LOG_SIZE])
+
+    def log_from(self, first: int) -> Ints:
+        """Return the newest entries of the log, from one on."""
+        newest = self._table(c.AT_LOG, int(self.ints[c.LOG_SIZE]), c.LOG_CELLS)
+        earlier = self.logged() - len(newest)
+        return newest[first - earlier :] if first >= earlier else self.whole_log()[first:]
 
     def _table(self, at: int, rows: int, width: int) -> Ints:
         first = int(self.ints[at])

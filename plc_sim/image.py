@@ -28,6 +28,8 @@ class MailboxImage:
     command : uint16[COMMAND_WORDS]
     events : uint16[event_slots * EVENT_WORDS]
     scans : uint16[scan_slots * SCAN_WORDS]
+    shift : int
+        By how many words servers show every block too far up, a fault; 0: as it should be.
     """
 
     low_word_first: bool
@@ -37,6 +39,7 @@ class MailboxImage:
     command: Words = field(default_factory=lambda: np.zeros(COMMAND_WORDS, np.uint16))
     events: Words = field(init=False)
     scans: Words = field(init=False)
+    shift: int = 0
 
     def __post_init__(self) -> None:
         self.events = np.zeros(self.event_slots * EVENT_WORDS, np.uint16)
@@ -46,3 +49,19 @@ class MailboxImage:
     def from_config(cls, mailbox: Mailbox) -> MailboxImage:
         """Return an empty image of the configured size and word order."""
         return cls(mailbox.word_order == "low_first", mailbox.event_slots, mailbox.scan_slots)
+
+    def shown(self, words: Words) -> Words:
+        """Return a block, or a part of one, as a server shows it."""
+        if not self.shift:
+            return words
+        shifted = np.zeros_like(words)
+        shifted[self.shift :] = words[: -self.shift]
+        return shifted
+
+    def write_command(self, first: int, values: Words | list[int]) -> None:
+        """Write words of the command block, as a server does for its client."""
+        start = first - self.shift
+        if start >= 0:
+            self.command[start : start + len(values)] = values
+        elif start + len(values) > 0:
+            self.command[: start + len(values)] = values[-start:]

@@ -18,6 +18,7 @@ from .cells import (
     AT_ORDER,
     AT_PARCEL_MM,
     AT_PARCELS,
+    DOUBLE_FEEDS,
     INDUCTION_BLOCKED,
     INDUCTION_CELLS,
     INDUCTION_FIRST,
@@ -38,11 +39,13 @@ from .cells import (
     PARCEL_ARRIVED_NS,
     PARCEL_CELLS,
     PARCEL_DUE_NS,
+    PARCEL_GAP,
     PARCEL_INDUCTED_NS,
     PARCEL_INDUCTION,
     PARCEL_LEFT,
     PARCEL_LENGTH,
     PARCEL_NEXT,
+    PARCEL_PHASE,
     PARCEL_REALS,
     PARCEL_STATION,
     RELEASED,
@@ -55,8 +58,10 @@ from .cells import (
     Ints,
     Reals,
 )
+from .fault_sections import DoubleFeedFault
+from .feed import FeedParcel, rows_of
 from .jit import inner
-from .ring import NO_WINDOW, add_to_ring, earliest_anchor, remove_from_ring
+from .ring import NO_WINDOW, add_to_ring, distance_behind, earliest_anchor, remove_from_ring
 from .scenario import ConstantTime, ExponentialTime, ScenarioFile
 from .way import next_station
 
@@ -66,8 +71,8 @@ RETRY_MM = 1000.0
 
 # --- windows --------------------------------------------------------------------------------------
 @inner
-def put_on(ints: Ints, reals: Reals, induction: int, anchor: float) -> bool:
-    """Put the first parcel of a queue on the belt; return whether the next is to be planned."""
+def put_first_on(ints: Ints, reals: Reals, induction: int, anchor: float) -> int:
+    """Put the first parcel of a queue on the belt and return it."""
     cell = ints[AT_INDUCTIONS] + induction * INDUCTION_CELLS
     row = ints[cell + INDUCTION_FIRST]
     parcel = ints[AT_PARCELS] + row * PARCEL_CELLS
@@ -82,6 +87,22 @@ def put_on(ints: Ints, reals: Reals, induction: int, anchor: float) -> bool:
     reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_ANCHOR] = anchor
     add_to_ring(ints, reals, row)
     next_station(ints, reals, row)
+    return int(row)
+
+
+@inner
+def put_on(ints: Ints, reals: Reals, induction: int, anchor: float) -> bool:
+    """Put the first parcel of a queue on the belt; return whether the next is to be planned."""
+    cell = ints[AT_INDUCTIONS] + induction * INDUCTION_CELLS
+    row = put_first_on(ints, reals, induction, anchor)
+    real = ints[AT_PARCEL_MM] + row * PARCEL_REALS
+    gap = reals[real + PARCEL_GAP]
+    if gap >= 0.0 and ints[cell + INDUCTION_QUEUED] > 0:
+        offset = reals[real + PARCEL_LENGTH] + gap
+        second = ints[AT_PARCEL_MM] + ints[cell + INDUCTION_FIRST] * PARCEL_REALS
+        behind = distance_behind(ints, reals, reals[real + PARCEL_PHASE])
+        if offset + reals[second + PARCEL_LENGTH] <= behind:
+            put_first_on(ints, reals, induction, anchor + offset)
     if ints[cell + INDUCTION_SATURATED]:
         after(ints, next_duration_ns(ints, induction), ARRIVE_OWN, induction)
         return False
@@ -95,6 +116,8 @@ def plan_window(ints: Ints, reals: Reals, induction: int) -> None:
     real = ints[AT_INDUCTION_MM] + induction * INDUCTION_REALS
     while True:
         first = ints[AT_PARCEL_MM] + ints[cell + INDUCTION_FIRST] * PARCEL_REALS
+        if reals[first + PARCEL_GAP] >= 0.0 and ints[cell + INDUCTION_QUEUED] == 1:
+            return  # it waits for the one that is to come with it
         wanted = travel_at(ints, reals, ints[NOW_NS]) - reals[real + INDUCTION_POSITION]
         anchor = earliest_anchor(ints, reals, wanted, reals[first + PARCEL_LENGTH])
         ints[cell + INDUCTION_PLAN] += 1
@@ -144,6 +167,9 @@ def enqueue(ints: Ints, reals: Reals, induction: int, row: int) -> None:
     last = ints[cell + INDUCTION_LAST]
     ints[ints[AT_PARCELS] + last * PARCEL_CELLS + PARCEL_NEXT] = row
     ints[cell + INDUCTION_LAST] = row
+    first = ints[AT_PARCEL_MM] + ints[cell + INDUCTION_FIRST] * PARCEL_REALS
+    if queued == 1 and reals[first + PARCEL_GAP] >= 0.0:
+        plan_window(ints, reals, induction)
 
 
 @inner
@@ -195,6 +221,23 @@ def leave_belt(ints: Ints, reals: Reals, row: int, at_mm: float) -> None:
 def ordered_eyes(line: Line) -> list[PhotoEye]:
     """Return the photo-eyes by position: the order of their indices on the wire."""
     return sorted(line.photo_eyes, key=lambda eye: eye.position_mm)
+
+
+def mark_double_feeds(
+    ints: Ints, reals: Reals, faults: Sequence[DoubleFeedFault], feed: Sequence[FeedParcel]
+) -> None:
+    """Mark each parcel with which the next of its induction is to come, where there is one."""
+    rows, inductions = len(feed), int(ints[INDUCTIONS])
+    at, at_mm = int(ints[AT_PARCELS]), int(ints[AT_PARCEL_MM])
+    for fault in faults:
+        for row in rows_of(feed, fault.from_parcel, fault.parcels):
+            other = row + inductions
+            cells = [at + each * PARCEL_CELLS + PARCEL_INDUCTION for each in (row, other)]
+            if other >= rows or ints[cells[0]] != ints[cells[1]]:
+                continue
+            if not ints[ints[AT_INDUCTIONS] + ints[cells[0]] * INDUCTION_CELLS + INDUCTION_OWN]:
+                reals[at_mm + row * PARCEL_REALS + PARCEL_GAP] = fault.gap_mm
+                ints[DOUBLE_FEEDS] = 1
 
 
 def set_up_inductions(

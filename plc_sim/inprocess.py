@@ -56,18 +56,20 @@ class InProcessBus:
 
     async def exchange(self, command_block: Words) -> Words:
         """Write the command block and return the status block."""
-        self._image.command[:] = command_block
+        self._image.write_command(0, command_block)
         self._rig.command_written()
-        return self._image.status
+        return self._image.shown(self._image.status)
 
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return slots of the event ring."""
         start = first_slot * EVENT_WORDS
-        return self._image.events[start : start + slot_count * EVENT_WORDS]
+        events = self._image.shown(self._image.events)
+        return events[start : start + slot_count * EVENT_WORDS]
 
     async def read_scan(self, slot: int) -> Words:
         """Return one slot of the scan ring."""
-        return self._image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
+        scans = self._image.shown(self._image.scans)
+        return scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
 
     async def wait(self, until_ns: int) -> None:
         """Let simulated time pass to the next look that finds news, at most to `until_ns`."""

@@ -21,7 +21,7 @@ numba_config: Any = config
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-_ALSO = ("jit.py", "cells.py")
+_ALSO = ("jit.py", "cells.py", "plc_memory.py")
 """Sources of constants, besides those of the kernels themselves."""
 
 

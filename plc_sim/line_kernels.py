@@ -7,7 +7,7 @@ from sorter.model.frames import Rows, Words
 from sorter.model.mailbox import COMMAND_HEAD
 
 from .agenda import drop_first_of_agenda, drop_first_timer
-from .belt import encoder_at, tick_now, time_of, time_of_count, travel_at
+from .belt import NS_PER_TICK, encoder_at, tick_now, time_of, time_of_count, travel_at
 from .cells import (
     AGENDA_FIRST,
     AGENDA_KIND,
@@ -30,6 +30,9 @@ from .cells import (
     DIVERTER_PASSED,
     FIRED,
     FIRED_DONE,
+    FROZEN,
+    FULL_SHOWS,
+    HEARTBEAT_FROM,
     INDUCTIONS,
     JAMMED,
     LOG_ROOM,
@@ -53,6 +56,7 @@ from .cells import (
     STATION_PASSED,
     STOP_AT_NS,
     STREAM_ENDED,
+    TICK_START,
     TIMER_AT_NS,
     TIMER_KIND,
     TIMER_SIZE,
@@ -60,11 +64,12 @@ from .cells import (
     Ints,
     Reals,
 )
-from .chutes import bag_changed, close_bag, parcel_served
+from .chutes import bag_changed, close_bag, full_shows, parcel_served
 from .diverters import fire_diverter, pass_diverter
 from .inductions import arrive_own, arrive_shared, leave_belt, window_comes
 from .jit import inner, kernel
-from .plc_kernels import MASK, NO_FIRE, Memory, plc_scan
+from .plc_kernels import plc_scan
+from .plc_memory import MASK, NO_FIRE, Memory
 from .stations import enter_chute, pass_station
 from .way import end_way
 from .wires import Wires, latch
@@ -72,6 +77,8 @@ from .words import Bytes, get_u32
 
 DONE, PYTHON_EVENT, PARCEL_JAMMED, DRAWS_USED_UP, ROOM_NEEDED = range(5)
 """Why :func:`run_line` came back."""
+LOGGED_AT_ONCE = 4
+"""Entries of the log that one thing that happens on the floor can make at most."""
 ZONE_CLEARED = int(EventKind.ZONE_CLEARED)
 
 
@@ -114,6 +121,8 @@ def do_timer(ints: Ints, reals: Reals, wires: Wires) -> None:
         parcel_served(ints, reals, wires, who)
     elif kind == BAG_CLOSED:
         close_bag(ints, reals, wires, who)
+    elif kind == FULL_SHOWS:
+        full_shows(ints, reals, wires, who)
     else:
         bag_changed(ints, reals, wires, who)
 
@@ -130,6 +139,8 @@ def plan_scan(ints: Ints, reals: Reals, memory: Rows) -> None:
     """Plan the next scan that has work, as far as accepted commands ask for one."""
     if memory[Memory.RETRY]:
         ints[SCAN_AT_NS] = next_scan_ns(ints)
+    if memory[Memory.HELD] > 0:
+        plan_release(ints, memory)
     fire = memory[Memory.NEXT_FIRE]
     if fire == NO_FIRE:
         return
@@ -138,6 +149,15 @@ def plan_scan(ints: Ints, reals: Reals, memory: Rows) -> None:
         scan_ns = ints[SCAN_NS]
         due_ns = max(-(-due_ns // scan_ns) * scan_ns, next_scan_ns(ints))
         ints[SCAN_AT_NS] = min(ints[SCAN_AT_NS], due_ns)
+
+
+@inner
+def plan_release(ints: Ints, memory: Rows) -> None:
+    """Plan the scan in which the first event that is held back is due."""
+    due_ns = (memory[Memory.HELD_TICK] - ints[TICK_START]) * NS_PER_TICK
+    scan_ns = ints[SCAN_NS]
+    due_ns = max(-(-due_ns // scan_ns) * scan_ns, next_scan_ns(ints))
+    ints[SCAN_AT_NS] = min(ints[SCAN_AT_NS], due_ns)
 
 
 @inner
@@ -153,6 +173,8 @@ def note_command(ints: Ints, command: Words, memory: Rows) -> None:
 def note_news(ints: Ints, memory: Rows, look_ns: int) -> None:
     """Stop at the next look when something was posted that nobody has seen."""
     posted = memory[Memory.EVENT_HEAD] + memory[Memory.SCAN_HEAD]
+    if ints[FROZEN]:
+        return  # a program that stands shows nothing new
     if look_ns and posted != ints[SEEN] and ints[STOP_AT_NS] == NEVER_NS:
         # What is posted in the instant of a scan that has run shows in the next one.
         after_ns = ints[NOW_NS]
@@ -164,6 +186,7 @@ def note_news(ints: Ints, memory: Rows, look_ns: int) -> None:
 @inner
 def run_floor(ints: Ints, reals: Reals, wires: Wires, limit_ns: int, look_ns: int) -> int:
     """Let everything on the floor happen up to `limit_ns`, or to a first piece of news."""
+    tampered = wires.memory[Memory.TAMPERS] > 0
     while True:
         belt_ns = next_belt_event_ns(ints, reals)
         timer_ns = ints[ints[AT_TIMERS] + TIMER_AT_NS] if ints[TIMER_SIZE] > 0 else NEVER_NS
@@ -173,12 +196,14 @@ def run_floor(ints: Ints, reals: Reals, wires: Wires, limit_ns: int, look_ns: in
             return PYTHON_EVENT
         if at_ns > limit_ns:
             return DONE
-        if ints[AGENDA_ROOM] - ints[AGENDA_SIZE] < ints[INDUCTIONS] + 4:
-            ints[AGENDA_NEEDED] = ints[INDUCTIONS] + 4
+        if ints[AGENDA_ROOM] - ints[AGENDA_SIZE] < 2 * ints[INDUCTIONS] + 4:
+            ints[AGENDA_NEEDED] = 2 * ints[INDUCTIONS] + 4
             return ROOM_NEEDED
-        if ints[LOG_SIZE] == ints[LOG_ROOM]:
+        if ints[LOG_ROOM] - ints[LOG_SIZE] < LOGGED_AT_ONCE:
             return ROOM_NEEDED
         ints[NOW_NS] = max(ints[NOW_NS], at_ns)
+        if tampered:
+            wires.memory[Memory.TICK] = tick_now(ints, ints[NOW_NS])
         if timer_ns <= belt_ns:
             do_timer(ints, reals, wires)
         else:
@@ -187,10 +212,36 @@ def run_floor(ints: Ints, reals: Reals, wires: Wires, limit_ns: int, look_ns: in
             return PARCEL_JAMMED
         if ints[STREAM_ENDED]:
             return DRAWS_USED_UP
+        if tampered and wires.memory[Memory.HELD] > 0 and ints[FROZEN] == 0:
+            plan_release(ints, wires.memory)
+            if ints[SCAN_AT_NS] < limit_ns:
+                return DONE
         if look_ns and ints[STOP_AT_NS] == NEVER_NS:
             note_news(ints, wires.memory, look_ns)
             if ints[STOP_AT_NS] < limit_ns:
                 return DONE
+
+
+@inner
+def set_in_motion(ints: Ints, reals: Reals, fired: Rows) -> bool:
+    """Let the diverters act that were fired in the last scan; False: the agenda needs room."""
+    while ints[FIRED_DONE] < ints[FIRED]:
+        row = ints[FIRED_DONE]
+        if not fire_diverter(ints, reals, fired[row, 0], fired[row, 1]):
+            return False
+        ints[FIRED_DONE] = row + 1
+    return True
+
+
+@inner
+def due_scan_ns(ints: Ints, end_ns: int) -> int:
+    """Return when to scan next: the last scan before `end_ns` always runs, others with work."""
+    if ints[FROZEN]:
+        return NEVER_NS
+    last_scan_ns = end_ns // ints[SCAN_NS] * ints[SCAN_NS]
+    if ints[SCANNED_NS] < last_scan_ns < ints[SCAN_AT_NS]:
+        return int(last_scan_ns)
+    return int(ints[SCAN_AT_NS])
 
 
 @kernel(
@@ -239,27 +290,22 @@ def run_line(
         `DONE`, or what has to be seen to in Python before it can go on.
     """
     wires = Wires(command, events, scans, memory, chutes, payload, texts)
-    scan_ns = ints[SCAN_NS]
     if not resumed:
         ints[STOP_AT_NS] = NEVER_NS
     if ints[COMMAND_WRITTEN]:
         note_command(ints, command, memory)
     while True:
-        while ints[FIRED_DONE] < ints[FIRED]:
-            row = ints[FIRED_DONE]
-            if not fire_diverter(ints, reals, fired[row, 0], fired[row, 1]):
-                return ROOM_NEEDED
-            ints[FIRED_DONE] = row + 1
+        if not set_in_motion(ints, reals, fired):
+            return ROOM_NEEDED
         note_news(ints, memory, look_ns)
         end_ns = min(until_ns, ints[STOP_AT_NS])
-        scan_at_ns = ints[SCAN_AT_NS]
-        last_scan_ns = end_ns // scan_ns * scan_ns
-        if ints[SCANNED_NS] < last_scan_ns < scan_at_ns:
-            scan_at_ns = last_scan_ns
+        scan_at_ns = due_scan_ns(ints, end_ns)
         reason = run_floor(ints, reals, wires, min(scan_at_ns, end_ns), look_ns)
         if reason != DONE:
             return reason
-        if look_ns and ints[STOP_AT_NS] < end_ns:
+        if (look_ns and ints[STOP_AT_NS] < end_ns) or (
+            ints[SCAN_AT_NS] < scan_at_ns and ints[FROZEN] == 0
+        ):
             continue
         if scan_at_ns > end_ns:
             ints[NOW_NS] = max(ints[NOW_NS], end_ns)
@@ -267,7 +313,6 @@ def run_line(
             return DONE
         now_ns = max(ints[NOW_NS], scan_at_ns)
         ints[NOW_NS] = now_ns
-        encoder = encoder_at(ints, reals, travel_at(ints, reals, now_ns))
         # The arrays are passed one by one: the PLC program knows nothing of the floor.
         ints[FIRED] = plc_scan(
             status,
@@ -278,9 +323,9 @@ def run_line(
             chutes,
             fired,
             values,
-            encoder,
+            encoder_at(ints, reals, travel_at(ints, reals, now_ns)),
             tick_now(ints, now_ns),
-            scan_at_ns // scan_ns,
+            scan_at_ns // ints[SCAN_NS] - ints[HEARTBEAT_FROM],
         )
         ints[FIRED_DONE] = 0
         ints[SHOWN] = memory[Memory.EVENT_HEAD] + memory[Memory.SCAN_HEAD]
@@ -307,7 +352,10 @@ def clear_stretch(
     from_mm: float,
     to_mm: float,
 ) -> None:
-    """Take every parcel between two positions off the belt, as an operator does, and report it."""
+    """Take every parcel between two positions off the belt, as an operator does, and report it.
+
+    A `zone` of -1 is reported to nobody.
+    """
     wires = Wires(command, events, scans, memory, chutes, payload, texts)
     travel = travel_at(ints, reals, ints[NOW_NS])
     count = encoder_at(ints, reals, travel)
@@ -322,4 +370,5 @@ def clear_stretch(
             end_way(ints, row, REMOVED, NOBODY, count)
         else:
             place += 1
-    latch(wires, ZONE_CLEARED, zone, count, tick_now(ints, ints[NOW_NS]), 0, 0)
+    if zone >= 0:
+        latch(wires, ZONE_CLEARED, zone, count, tick_now(ints, ints[NOW_NS]), 0, 0)

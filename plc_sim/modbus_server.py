@@ -62,7 +62,7 @@ class MailboxRegisters(SimCore):
             {_READ_WRITE_MULTIPLE} if fc23 else set()
         )
         self._command_address = link.command_address
-        self._command = image.command
+        self._image = image
         self._blocks = _layout(image, link)
 
     async def async_getValues(  # noqa: N802  pymodbus calls it by this name
@@ -73,7 +73,8 @@ class MailboxRegisters(SimCore):
             return refusal
         for first, words in self._blocks:
             if first <= address and address + count <= first + len(words):
-                values: list[int] = words[address - first : address - first + count].tolist()
+                start = address - first
+                values: list[int] = self._image.shown(words)[start : start + count].tolist()
                 return values
         return ExcCodes.ILLEGAL_ADDRESS
 
@@ -84,9 +85,9 @@ class MailboxRegisters(SimCore):
         if refusal := self._refusal(device_id, func_code):
             return refusal
         start = address - self._command_address
-        if start < 0 or start + len(values) > len(self._command):
+        if start < 0 or start + len(values) > len(self._image.command):
             return ExcCodes.ILLEGAL_ADDRESS
-        self._command[start : start + len(values)] = values
+        self._image.write_command(start, [int(value) for value in values])
         self._on_command()
         return None
 

@@ -72,9 +72,9 @@ def _nothing() -> None:
 class _CommandWriter(AttributeService):
     """Takes writes of the command array; all others go the usual way and are refused there."""
 
-    def __init__(self, aspace: AddressSpace, command: Words) -> None:
+    def __init__(self, aspace: AddressSpace, image: MailboxImage) -> None:
         super().__init__(aspace)
-        self._command = command
+        self._image = image
         self.command_node: NodeId | None = None
         self.on_command: Callable[[], None] = _nothing
 
@@ -104,9 +104,9 @@ class _CommandWriter(AttributeService):
         value = item.Value.Value if item.Value is not None else None
         if value is None or value.VariantType != VariantType.UInt16 or not value.is_array:
             return StatusCodes.BadTypeMismatch
-        if value.Value is None or len(value.Value) != len(self._command):
+        if value.Value is None or len(value.Value) != len(self._image.command):
             return StatusCodes.BadOutOfRange
-        self._command[:] = value.Value
+        self._image.write_command(0, value.Value)
         self.on_command()
         return StatusCodes.Good
 
@@ -136,9 +136,9 @@ class _Subscriptions(SubscriptionService):
 class _MailboxInternals(InternalServer):
     """asyncua's service sets with those replaced that are above."""
 
-    def __init__(self, command: Words, users: UserManager) -> None:
+    def __init__(self, image: MailboxImage, users: UserManager) -> None:
         super().__init__(user_manager=users)
-        self.writer = _CommandWriter(self.aspace, command)
+        self.writer = _CommandWriter(self.aspace, image)
         self.attribute_service = self.writer
         self.subscription_service = _Subscriptions(self.aspace, iserver=self)
         self.max_session_timeout_ms = _MAX_SESSION_MS
@@ -206,7 +206,7 @@ class OpcUaMailboxServer:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
         access = self._access
         users = Anybody() if access is None else access.user_manager()
-        internals = _MailboxInternals(self._image.command, users)
+        internals = _MailboxInternals(self._image, users)
         server = GuardedServer(internals, access)
         server.disable_clock()  # it delays stopping by a second, and no client asks for the time
         await server.init()
@@ -246,7 +246,7 @@ class OpcUaMailboxServer:
         """Tell the subscribers of the status array that it has changed."""
         if not self._status_callbacks:
             return
-        value = _array(self._image.status)
+        value = _array(self._image.shown(self._image.status))
         for handle, callback in tuple(self._status_callbacks.items()):
             await callback(handle, value)
 
@@ -263,18 +263,18 @@ class OpcUaMailboxServer:
 
         for tag, words in self._read_variables():
             nodeid = await add(tag, words)
-            internals.set_attribute_value_callback(nodeid, _reader(words))
+            internals.set_attribute_value_callback(nodeid, _reader(image, words))
         internals.set_attribute_value_callback(node_id(tags.status, index), self._read_status)
         command = await add(tags.command, image.command)
         await server.get_node(command).set_writable()
-        internals.set_attribute_value_callback(command, _reader(image.command))
+        internals.set_attribute_value_callback(command, _reader(image, image.command))
         internals.writer.command_node = command
         status = internals.aspace[node_id(tags.status, index)]
         self._status_callbacks = status.attributes[_VALUE].datachange_callbacks
 
     def _read_status(self, _node: NodeId, _attribute: AttributeIds) -> DataValue:
         """Return the status array with the time of the PLC scan that wrote it."""
-        value = _array(self._image.status)
+        value = _array(self._image.shown(self._image.status))
         if self._utc_now is not None:
             value = dataclasses.replace(
                 value,
@@ -314,10 +314,10 @@ def _array(words: Words) -> DataValue:
     return DataValue(Variant(words.tolist(), VariantType.UInt16, is_array=True))
 
 
-def _reader(words: Words) -> Callable[[NodeId, AttributeIds], DataValue]:
+def _reader(image: MailboxImage, words: Words) -> Callable[[NodeId, AttributeIds], DataValue]:
     """Return a value source that reads `words` at the time of the request."""
 
     def read(_node: NodeId, _attribute: AttributeIds) -> DataValue:
-        return _array(words)
+        return _array(image.shown(words))
 
     return read

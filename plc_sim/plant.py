@@ -2,7 +2,7 @@
 
 What rides on the belt is ordered by belt travel, what takes time by time; travel is piecewise
 linear in time, so stopping and starting the belt moves no event. What happens to every parcel is
-done by kernels (:mod:`plc_sim.line_kernels`); this is the rest: faults, jams and emergency stops.
+done by kernels (:mod:`plc_sim.line_kernels`); what goes wrong is in :mod:`plc_sim.faults`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 
 from sorter.config.models import Line
-from sorter.model.codes import LineState
 
 from . import cells as c
-from .belt import encoder_at, jump_encoder, run_belt, tick_now, travel_at
+from .belt import encoder_at, tick_now, travel_at
 from .cells import Ints, Reals
-from .chutes import sense_chute
 from .faults import FaultInjector, draw_jams
 from .feed import FeedParcel
+from .floor_controls import FloorControls
 from .floor_memory import FloorMemory
 from .inductions import start_arrivals
 from .line_kernels import (
@@ -29,11 +28,9 @@ from .line_kernels import (
     DRAWS_USED_UP,
     PARCEL_JAMMED,
     PYTHON_EVENT,
-    clear_stretch,
-    plan_scan,
     run_line,
 )
-from .plc import NO_SOURCE, Plc
+from .plc import Plc
 from .scenario import ScenarioFile
 from .truth import TruthLedger
 from .wires import Wires
@@ -63,15 +60,14 @@ class Plant:
         self.line = line
         self.plc = plc
         jams, clear = draw_jams(scenario, line, len(feed), seed)
-        stops = int(np.count_nonzero(jams)) + len(scenario.faults)
+        stops = int(np.count_nonzero(jams)) + 2 * len(scenario.faults)
         self.memory = FloorMemory(scenario, line, feed, seed, stops)
         self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams
-        self.truth = TruthLedger(tuple(chute.name for chute in line.chutes), self.memory, feed)
-        self._running_speed = line.belt_speed_mm_s * 1e-9
+        names = tuple(chute.name for chute in line.chutes)
+        self.truth = TruthLedger(names, self.memory, feed, plc.boot_id)
         self._events: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._numbers = 0
-        self._faults = FaultInjector(scenario, self, clear)
-        self._wires = Wires(
+        self.wires = Wires(
             plc.image.command,
             plc.image.events,
             plc.image.scans,
@@ -81,6 +77,8 @@ class Plant:
             self.memory.texts,
         )
         self._wire_up()
+        self.controls = FloorControls(self)
+        self._faults = FaultInjector(scenario, self, clear, seed)
 
     def _wire_up(self) -> None:
         """Take hold of the memory; done again when it has moved."""
@@ -118,9 +116,10 @@ class Plant:
         elif reason == DRAWS_USED_UP:
             self.memory.draw_again()
         else:
-            self._make_room(int(ints[c.AGENDA_NEEDED]))
+            self.make_room(int(ints[c.AGENDA_NEEDED]))
 
-    def _make_room(self, entries: int) -> None:
+    def make_room(self, entries: int) -> None:
+        """Let the agenda take so many more entries; the memory may move."""
         self.memory.make_room(entries)
         self._wire_up()
 
@@ -144,6 +143,7 @@ class Plant:
         self.memory.begin_again(scenario, feed, seed)
         jams, _ = draw_jams(scenario, self.line, len(feed), seed)
         self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams
+        self.truth.begin_again()
         self.start()
 
     def command_written(self) -> None:
@@ -201,36 +201,3 @@ class Plant:
         position = self.travel_mm - float(self.memory.parcel_mm[row, c.PARCEL_ANCHOR])
         loop_mm = float(self._reals[c.LOOP_MM])
         return position % loop_mm if loop_mm else position
-
-    # --- what goes wrong ------------------------------------------------------------------------
-    def set_line(self, state: LineState, zone: int) -> None:
-        """Start or stop the belt and report the state."""
-        speed = self._running_speed if state == LineState.EXECUTE else 0.0
-        if speed != self._reals[c.SPEED_MM_NS]:
-            run_belt(self._ints, self._reals, self.now_ns, speed)
-        source = NO_SOURCE if zone < 0 else zone
-        self.plc.latch_line_state(state, source, self.encoder_now(), self.tick_now())
-        plan_scan(self._ints, self._reals, self.plc.memory)
-
-    def slip_encoder(self, slip_mm: float) -> None:
-        """Let the encoder jump against the belt."""
-        jump_encoder(self._ints, self._reals, self.travel_mm, slip_mm)
-        plan_scan(self._ints, self._reals, self.plc.memory)
-
-    def clear_zone(self, zone: int) -> None:
-        """Take every parcel of a zone off the belt, as an operator does."""
-        limits = self.line.zones[zone]
-        # Each parcel that leaves lets every induction plan again.
-        self._make_room((int(self._ints[c.RING_SIZE]) + 1) * int(self._ints[c.INDUCTIONS]))
-        clear_stretch(self._ints, self._reals, *self._wires, zone, limits.start_mm, limits.end_mm)
-
-    def jam_chute(self, chute: int, jammed: bool) -> None:
-        """Jam a chute, or free it."""
-        cell = self._ints[c.AT_CHUTES] + chute * c.CHUTE_CELLS
-        self._ints[cell + c.CHUTE_JAMMED] = jammed
-        sense_chute(self._ints, self._reals, self._wires, chute)
-
-    def fail_diverts(self, chute: int, times: int) -> None:
-        """Let a diverter not move the next times it is fired."""
-        cell = self._ints[c.AT_CHUTES] + chute * c.CHUTE_CELLS
-        self._ints[cell + c.CHUTE_FORCED_FAILURES] += times

@@ -9,22 +9,31 @@ from sorter.model.codes import ChuteBit, EventKind, LineState
 from sorter.model.mailbox import SCAN_FLAG_TRUNCATED
 
 from .image import MailboxImage
-from .plc_kernels import (
-    FIRED_LIMIT,
-    NO_FIRE,
-    ChuteCell,
-    Memory,
-    Pending,
-    plc_scan,
-    post_event,
-    post_scan,
-    take_acknowledgements,
-)
+from .plc_kernels import plc_scan
+from .plc_memory import FIRED_LIMIT, MASK, NO_FIRE, ChuteCell, Memory, Pending, memory_size
+from .plc_rings import post_event, post_scan, take_acknowledgements
 from .words import COMMAND_VALUES, SCAN_PAYLOAD_BYTES, pack_codes
 
 PENDING_CAPACITY = 512
 """Commands that the PLC can hold."""
 NO_SOURCE = 0xFFFF
+_FORGOTTEN = (
+    Memory.EVENT_HEAD,
+    Memory.EVENT_ACK,
+    Memory.EVENT_OVERFLOW,
+    Memory.SCAN_HEAD,
+    Memory.SCAN_ACK,
+    Memory.SCAN_OVERFLOW,
+    Memory.EPOCH,
+    Memory.FORMER_EPOCH,
+    Memory.COMMAND_ACK,
+    Memory.PENDING,
+    Memory.WINDOW_HEAD,
+    Memory.BAD_SLOT,
+    Memory.RETRY,
+    Memory.HELD,
+)
+"""What a PLC does not know any more after its start."""
 
 
 class Plc:
@@ -40,6 +49,8 @@ class Plc:
     line : Line
     boot_id : int
         Not 0; another one after each start.
+    tamperings : int
+        Rows of the table of what is done to records; see :mod:`plc_sim.tamperings`.
 
     Attributes
     ----------
@@ -52,16 +63,15 @@ class Plc:
         All of its memory, in the order in which kernels take it.
     """
 
-    def __init__(self, image: MailboxImage, line: Line, boot_id: int) -> None:
+    def __init__(self, image: MailboxImage, line: Line, boot_id: int, tamperings: int = 0) -> None:
         self.image = image
         self._events = image.events
-        self.memory = np.zeros(len(Memory), np.int64)
+        self.memory = np.zeros(memory_size(tamperings), np.int64)
+        self.memory[Memory.TAMPERS] = tamperings
         self.memory[Memory.LOW_FIRST] = image.low_word_first
         self.memory[Memory.EVENT_SLOTS] = image.event_slots
         self.memory[Memory.SCAN_SLOTS] = image.scan_slots
-        self.memory[Memory.BOOT_ID] = boot_id
-        self.memory[Memory.LINE_STATE] = LineState.IDLE
-        self.memory[Memory.NEXT_FIRE] = NO_FIRE
+        self._begin(boot_id)
         self._cells = memoryview(self.memory.data)  # reads ten times faster than numpy's indexing
         self._pending = np.zeros((len(Pending), PENDING_CAPACITY), np.int64)
         self.chutes = np.zeros((len(ChuteCell), len(line.chutes)), np.int64)
@@ -83,6 +93,21 @@ class Plc:
             self._values,
             self.payload,
         )
+
+    def _begin(self, boot_id: int) -> None:
+        self.memory[Memory.BOOT_ID] = boot_id
+        self.memory[Memory.LINE_STATE] = LineState.IDLE
+        self.memory[Memory.NEXT_FIRE] = NO_FIRE
+
+    def restart(self) -> None:
+        """Start again: another boot id, empty mailbox, no accepted commands."""
+        image, memory = self.image, self.memory
+        boot_id = int(memory[Memory.BOOT_ID]) % MASK + 1
+        for words in (image.status, image.command, image.events, image.scans):
+            words[:] = 0
+        for cell in _FORGOTTEN:
+            memory[cell] = 0
+        self._begin(boot_id)
 
     # --- latching -------------------------------------------------------------------------------
     def latch(self, kind: int, source: int, encoder: int, tick: int, a: int, b: int) -> None:
@@ -154,6 +179,11 @@ class Plc:
     def pending(self) -> int:
         """How many commands are accepted and not yet fired."""
         return int(self._cells[Memory.PENDING])
+
+    @property
+    def boot_id(self) -> int:
+        """Which start of the PLC this is."""
+        return int(self._cells[Memory.BOOT_ID])
 
     @property
     def event_overflow(self) -> int:

@@ -1,24 +1,14 @@
-"""The compiled part of the PLC program: one scan, and posting into the rings.
-
-The PLC's memory is one int64 vector, :class:`Memory`; encoder counts and ticks in it are unwrapped.
-"""
+"""The compiled part of the PLC program: one scan."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
-from sorter.model.codes import ChuteBit, CommandKind, EventKind, RefusalCause
+from sorter.model.codes import ChuteBit, CommandKind, EventKind, LineState, RefusalCause
 from sorter.model.frames import Rows, Words
 from sorter.model.mailbox import (
-    COMMAND_BOOT_ID,
-    COMMAND_EPOCH,
-    COMMAND_EVENT_ACK,
     COMMAND_HEAD,
-    COMMAND_SCAN_ACK,
     COMMAND_SLOTS,
     EVENT_WORDS,
     LAYOUT_VERSION,
-    SCAN_WORDS,
     STATUS_BOOT_ID,
     STATUS_COMMAND_ACK,
     STATUS_CONTROLLER_EPOCH,
@@ -37,150 +27,22 @@ from sorter.model.mailbox import (
     WINDOW_SLOTS,
 )
 
-from .jit import kernel
-from .words import Bytes, decode_command, encode_event, encode_scan, get_u32, put_u32
+from .jit import inner, kernel
+from .plc_memory import FIRED_LIMIT, HALF, MASK, NO_FIRE, ChuteCell, Memory, Pending
+from .plc_rings import is_meant, post_event, release_held, take_acknowledgements
+from .words import decode_command, get_u32, put_u32
 
-
-class Memory(IntEnum):
-    """Cells of the PLC's working memory."""
-
-    LOW_FIRST = 0
-    EVENT_SLOTS = 1
-    SCAN_SLOTS = 2
-    BOOT_ID = 3
-    LINE_STATE = 4
-    EVENT_HEAD = 5
-    EVENT_ACK = 6
-    EVENT_OVERFLOW = 7
-    SCAN_HEAD = 8
-    SCAN_ACK = 9
-    SCAN_OVERFLOW = 10
-    EPOCH = 11
-    COMMAND_ACK = 12
-    PENDING = 13  # commands accepted and not yet fired
-    NEXT_FIRE = 14  # smallest fire count of them
-    WINDOW_HEAD = 15  # event head that the window in the status block shows
-    BAD_SLOT = 16  # command sequence whose check did not fit in the last scan, else 0
-    RETRY = 17  # 1: a command slot has to be looked at again in the next scan
-    FORMER_EPOCH = 18  # of the controller before this one
-
-
-class Pending(IntEnum):
-    """Rows of the table of accepted commands."""
-
-    PARCEL = 0
-    CHUTE = 1
-    FIRE = 2
-    HOLD = 3
-    SLACK = 4
-
-
-class ChuteCell(IntEnum):
-    """Rows of the PLC's table of chutes."""
-
-    BITS = 0
-    HAS_DIVERTER = 1
-
-
-NO_FIRE = 1 << 62
-"""Fire count when nothing is pending."""
-FIRED_LIMIT = 64
-"""Diverters that can be fired in one scan."""
-HALF = 1 << 31
-MASK = (1 << 32) - 1
-
-
-@kernel("int64(uint16[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
-def post_event(
-    events: Words,
-    memory: Rows,
-    kind: int,
-    source: int,
-    encoder: int,
-    tick: int,
-    a: int,
-    b: int,
-) -> int:
-    """Put an event into the ring; return 0 when every slot waits for its acknowledgement."""
-    head = memory[Memory.EVENT_HEAD]
-    if head - memory[Memory.EVENT_ACK] >= memory[Memory.EVENT_SLOTS]:
-        return 0
-    seq = head + 1
-    memory[Memory.EVENT_HEAD] = seq
-    offset = (seq % memory[Memory.EVENT_SLOTS]) * EVENT_WORDS
-    encode_event(events, offset, seq, kind, source, encoder, tick, a, b, memory[Memory.LOW_FIRST])
-    return 1
-
-
-@kernel("int64(uint16[::1], int64[::1], int64, int64, int64, int64, int64, uint8[::1], int64)")
-def post_scan(
-    scans: Words,
-    memory: Rows,
-    scanner: int,
-    encoder: int,
-    tick: int,
-    code_count: int,
-    flags: int,
-    payload: Bytes,
-    byte_length: int,
-) -> int:
-    """Put a scanner result into its ring; return 0 when there is no place."""
-    head = memory[Memory.SCAN_HEAD]
-    if head - memory[Memory.SCAN_ACK] >= memory[Memory.SCAN_SLOTS]:
-        return 0
-    seq = head + 1
-    memory[Memory.SCAN_HEAD] = seq
-    encode_scan(
-        scans,
-        (seq % memory[Memory.SCAN_SLOTS]) * SCAN_WORDS,
-        seq,
-        scanner,
-        encoder,
-        tick,
-        code_count,
-        flags,
-        payload,
-        byte_length,
-        memory[Memory.LOW_FIRST],
+STOPPED = tuple(
+    int(state)
+    for state in (
+        LineState.CLEARING,
+        LineState.STOPPED,
+        LineState.STOPPING,
+        LineState.ABORTING,
+        LineState.ABORTED,
     )
-    return 1
-
-
-@kernel("int64(uint16[::1], int64[::1])")
-def is_meant(command: Words, memory: Rows) -> int:
-    """Return 1 when the command block is for this start of the PLC, and not of a former controller.
-
-    A write that hung in the network arrives late: it must not count for another belt, and not
-    bring back the commands of a controller that was replaced.
-    """
-    low_first = memory[Memory.LOW_FIRST]
-    if get_u32(command, COMMAND_BOOT_ID, low_first) != memory[Memory.BOOT_ID]:
-        return 0
-    epoch = get_u32(command, COMMAND_EPOCH, low_first)
-    return 1 if epoch not in (0, memory[Memory.FORMER_EPOCH]) else 0
-
-
-@kernel("void(uint16[::1], int64[::1])")
-def take_acknowledgements(command: Words, memory: Rows) -> None:
-    """Note a new controller, and what the controller has safe on disk.
-
-    An acknowledgement outside of what is unacknowledged is of another life of either side.
-    """
-    if not is_meant(command, memory):
-        return
-    low_first = memory[Memory.LOW_FIRST]
-    epoch = get_u32(command, COMMAND_EPOCH, low_first)
-    if epoch != memory[Memory.EPOCH]:
-        memory[Memory.FORMER_EPOCH] = memory[Memory.EPOCH]
-        memory[Memory.EPOCH] = epoch
-        memory[Memory.COMMAND_ACK] = 0
-        memory[Memory.BAD_SLOT] = 0
-    step = (get_u32(command, COMMAND_EVENT_ACK, low_first) - memory[Memory.EVENT_ACK]) & MASK
-    if step <= memory[Memory.EVENT_HEAD] - memory[Memory.EVENT_ACK]:
-        memory[Memory.EVENT_ACK] += step
-    step = (get_u32(command, COMMAND_SCAN_ACK, low_first) - memory[Memory.SCAN_ACK]) & MASK
-    if step <= memory[Memory.SCAN_HEAD] - memory[Memory.SCAN_ACK]:
-        memory[Memory.SCAN_ACK] += step
+)
+"""States in which diverts are refused: somebody has to start the line again on purpose."""
 
 
 @kernel("int64(uint16[::1], uint16[::1], int64[::1], int64, int64, int64, int64, int64)")
@@ -222,6 +84,12 @@ def find_pending(memory: Rows, pending: Rows, parcel: int) -> int:
     return -1
 
 
+@inner
+def is_stopped(state: int) -> bool:
+    """Return whether diverts are refused in a line state."""
+    return state in STOPPED
+
+
 @kernel("int64(int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], int64)")
 def accept_command(memory: Rows, pending: Rows, chutes: Rows, values: Rows, encoder: int) -> int:
     """Take a well-formed command over; return 0 or the cause of its refusal."""
@@ -235,6 +103,8 @@ def accept_command(memory: Rows, pending: Rows, chutes: Rows, values: Rows, enco
         return RefusalCause.BAD_COMMAND.value
     if chutes[ChuteCell.HAS_DIVERTER, chute] == 0:
         return RefusalCause.BAD_COMMAND.value
+    if is_stopped(memory[Memory.LINE_STATE]):
+        return RefusalCause.LINE_STOPPED.value
     if ((values[5] - encoder + HALF) & MASK) - HALF < 0:
         return RefusalCause.EXPIRED.value
     slack = ((values[4] - encoder + HALF) & MASK) - HALF
@@ -329,7 +199,9 @@ def fire_due(
         parcel = pending[Pending.PARCEL, row]
         bits = chutes[ChuteCell.BITS, chute]
         cause = 0
-        if bits & ChuteBit.JAMMED.value:
+        if encoder - fire > pending[Pending.HOLD, row]:
+            cause = RefusalCause.TOO_LATE.value  # the program stood: another parcel is there now
+        elif bits & ChuteBit.JAMMED.value:
             cause = RefusalCause.CHUTE_JAMMED.value
         elif not bits & ChuteBit.OPEN.value:
             cause = RefusalCause.CHUTE_CLOSED.value
@@ -407,7 +279,10 @@ def plc_scan(
     int
         How many diverters were fired.
     """
+    memory[Memory.TICK] = tick
     take_acknowledgements(command, memory)
+    if memory[Memory.HELD] > 0:
+        release_held(events, memory, tick, 0)
     take_commands(command, events, memory, pending, chutes, values, encoder, tick)
     count = fire_due(command, events, memory, pending, chutes, fired, encoder, tick)
     write_status(status, events, memory, encoder, tick, heartbeat)

@@ -15,6 +15,7 @@ from .plant import Plant
 from .plc import Plc
 from .runner_faults import refusal_of_runner_faults
 from .scenario import ScenarioFile
+from .tamperings import count_tamperings
 from .truth import TruthLedger
 
 
@@ -48,7 +49,8 @@ class Rig:
         _check_names(scenario, line_file)
         line = line_file.line
         self.image = MailboxImage.from_config(line_file.io.mailbox)
-        self.plc = Plc(self.image, line, scenario.plc.boot_id)
+        tamperings = count_tamperings(scenario, line)
+        self.plc = Plc(self.image, line, scenario.plc.boot_id, tamperings)
         self.plant = plant = Plant(scenario, line, feed, seed, self.plc)
         self._scenario = scenario
         self._feed = feed
@@ -57,7 +59,7 @@ class Rig:
         encoder, tick = plant.encoder_now(), plant.tick_now()
         for chute in range(len(line.chutes)):
             self.plc.latch_chute(chute, int(ChuteBit.OPEN), encoder, tick)
-        plant.set_line(LineState.EXECUTE, -1)
+        plant.controls.report_line(LineState.EXECUTE, -1)
         plant.run(0, self.scan_ns)
 
     # --- what others ask ------------------------------------------------------------------------

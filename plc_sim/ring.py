@@ -14,6 +14,7 @@ from .cells import (
     AT_RING_MM,
     GAP_MM,
     LOOP_MM,
+    NOBODY,
     PARCEL_ANCHOR,
     PARCEL_LENGTH,
     PARCEL_PHASE,
@@ -101,6 +102,19 @@ def distance_behind(ints: Ints, reals: Reals, phase: float) -> float:
     if reals[LOOP_MM] > 0.0:
         return float(reals[ints[AT_RING_MM]] + reals[LOOP_MM] - phase)
     return math.inf
+
+
+@inner
+def follower(ints: Ints, reals: Reals, row: int) -> int:
+    """Return the parcel behind another on the belt, NOBODY: none."""
+    phase = reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_PHASE]
+    place = first_behind(ints, reals, phase)
+    if place >= ints[RING_SIZE]:
+        if reals[LOOP_MM] <= 0.0 or ints[RING_SIZE] == 0:
+            return NOBODY
+        place = 0
+    other = ints[ints[AT_RING] + place]
+    return NOBODY if other == row else int(other)
 
 
 @inner

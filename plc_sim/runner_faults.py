@@ -2,7 +2,8 @@
 
 They stand in the same list of a scenario as all others, so that one file tells one whole story. A
 runner (``sorter chaos``) takes them out with :func:`split_faults`, makes them, and gives the rest
-to the simulator; everything else refuses a scenario that has some.
+to the simulator; everything else refuses a scenario that has some. Times are simulated seconds as
+of all faults: a runner divides them by the speed of the rig.
 """
 
 from __future__ import annotations
@@ -11,16 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from sorter.config.models import Section
+from plc_sim.quantities import Milliseconds, PositiveSeconds, Seconds, Share
+from sorter.config.section import Section
 
 if TYPE_CHECKING:
     from plc_sim.scenario import ScenarioFile
-
-Seconds = Annotated[float, Field(ge=0, le=1e7)]
-"""Of simulated time, counted from when parcels begin to come; a runner divides by its speed."""
-PositiveSeconds = Annotated[float, Field(gt=0, le=1e7)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Milliseconds = Annotated[float, Field(ge=0, le=60_000)]
 
 
 class LinkCutFault(Section):

@@ -11,8 +11,8 @@ from sorter.model.mailbox import SCAN_FLAG_TRUNCATED
 from .arrivals import Concern, generator
 from .cells import (
     AT_PARCELS,
-    AT_PREVIOUS,
     AT_READS,
+    AT_SCANNERS,
     FAULT_MULTI_READ,
     FAULT_NO_READ,
     FAULT_SWAPPED_CODE,
@@ -26,16 +26,26 @@ from .cells import (
     PARCEL_TEXT,
     READ_MULTI,
     READ_NO_READ,
+    READ_SWAPPED,
     READING,
     READS,
+    SCANNER_CELLS,
+    SCANNER_MULTI,
+    SCANNER_NO_READ,
+    SCANNER_OWED,
+    SCANNER_PREVIOUS,
+    SCANNER_SALT,
+    SCANNER_SWAPPED,
     SCANNERS,
     TEXT_LENGTH,
     TEXT_START,
     Ints,
 )
-from .feed import FeedParcel
+from .chance import drawn
+from .fault_sections import ReadFault
+from .feed import FeedParcel, rows_of
 from .jit import inner
-from .scenario import ReadFault, ScaleQuality, ScannerQuality
+from .scenario import ScaleQuality, ScannerQuality
 from .way import note_fault, note_in_log
 from .wires import Wires, latch_scan
 from .words import LONGEST_CODE_BYTES, SCAN_PAYLOAD_BYTES
@@ -66,16 +76,70 @@ def has_text(ints: Ints, text: int) -> bool:
 
 
 @inner
-def read_parcel(ints: Ints, wires: Wires, scanner: int, row: int, encoder: int, tick: int) -> None:
-    """Post what a scanner reads of a parcel: nothing, its label, or the one before's as well."""
+def burst(ints: Ints, scanner: int, row: int, passes: int) -> int:
+    """Return what a scanner that misreads for a while does to a parcel, as READ_ bits."""
+    cell = ints[AT_SCANNERS] + scanner * SCANNER_CELLS
+    verdict = 0
+    for bit, threshold in (
+        (READ_NO_READ, SCANNER_NO_READ),
+        (READ_MULTI, SCANNER_MULTI),
+        (READ_SWAPPED, SCANNER_SWAPPED),
+    ):
+        if ints[cell + threshold] > 0:
+            bits = drawn(ints[cell + SCANNER_SALT], bit, row, passes)
+            if bits < ints[cell + threshold]:
+                verdict |= bit
+    return verdict
+
+
+@inner
+def swap_text(ints: Ints, scanner: int, row: int, verdict: int, behind: int) -> int:
+    """Return the text that a parcel passes for: its own, or a neighbour's while they are swapped.
+
+    `behind` is the parcel that follows on the belt, NOBODY: none. It is owed this one's text.
+    """
+    cell = ints[AT_SCANNERS] + scanner * SCANNER_CELLS
+    text = ints[ints[AT_PARCELS] + row * PARCEL_CELLS + PARCEL_TEXT]
+    owed = ints[cell + SCANNER_OWED]
+    if owed != NOBODY:
+        ints[cell + SCANNER_OWED] = NOBODY
+        note_fault(ints, row, FAULT_SWAPPED_CODE)
+        return int(owed)
+    if verdict & READ_SWAPPED and behind != NOBODY:
+        ints[cell + SCANNER_OWED] = text
+        note_fault(ints, row, FAULT_SWAPPED_CODE)
+        return int(ints[ints[AT_PARCELS] + behind * PARCEL_CELLS + PARCEL_TEXT])
+    return int(text)
+
+
+@inner
+def read_parcel(
+    ints: Ints,
+    wires: Wires,
+    scanner: int,
+    row: int,
+    encoder: int,
+    tick: int,
+    joined: int,
+    behind: int,
+) -> None:
+    """Post what a scanner reads of a parcel: nothing, its label, or the one before's as well.
+
+    `joined` is a parcel that touches it in front, so that both pass for one; NOBODY: none.
+    """
     parcel = ints[AT_PARCELS] + row * PARCEL_CELLS
     passes = ints[parcel + PARCEL_PASSES]
     ints[parcel + PARCEL_PASSES] = passes + 1
     place = (row * ints[SCANNERS] + scanner + passes * STRIDE) % ints[READS]
     verdict = ints[ints[AT_READS] + place] | ints[parcel + PARCEL_FORCED]
-    text = ints[parcel + PARCEL_TEXT]
-    previous = ints[ints[AT_PREVIOUS] + scanner]
-    ints[ints[AT_PREVIOUS] + scanner] = text
+    verdict |= burst(ints, scanner, row, passes)
+    text = swap_text(ints, scanner, row, verdict, behind)
+    seen = ints[AT_SCANNERS] + scanner * SCANNER_CELLS + SCANNER_PREVIOUS
+    previous = ints[seen]
+    ints[seen] = text
+    if joined != NOBODY:
+        verdict |= READ_MULTI
+        previous = ints[ints[AT_PARCELS] + joined * PARCEL_CELLS + PARCEL_TEXT]
     first, second = NOBODY, NOBODY
     if has_text(ints, text):
         if verdict & READ_NO_READ:
@@ -114,18 +178,20 @@ def set_up_scanners(
     multi = draw.random(size) < quality.multi_read_rate
     at = ints[AT_READS]
     ints[at : at + size] = no_read * READ_NO_READ + multi * READ_MULTI
-    ints[ints[AT_PREVIOUS] : ints[AT_PREVIOUS] + ints[SCANNERS]] = NOBODY
+    for scanner in range(int(ints[SCANNERS])):
+        cell = ints[AT_SCANNERS] + scanner * SCANNER_CELLS
+        ints[cell + SCANNER_PREVIOUS] = ints[cell + SCANNER_OWED] = NOBODY
+        ints[cell + SCANNER_SALT] = generator(seed, Concern.BURSTS, scanner).integers(1 << 32)
     rows = len(feed)
     parcels = ints[ints[AT_PARCELS] : ints[AT_PARCELS] + rows * PARCEL_CELLS]
     parcels = parcels.reshape(rows, PARCEL_CELLS)
     swaps = set(np.flatnonzero(draw.random(rows) < quality.swapped_code_rate).tolist())
     for fault in faults:
-        hit = range(fault.from_parcel, min(fault.from_parcel + fault.parcels, rows))
+        hit = rows_of(feed, fault.from_parcel, fault.parcels)
         if fault.kind == "swapped_codes":
             swaps.update(hit)
         else:
-            forced = READ_NO_READ if fault.kind == "no_read" else READ_MULTI
-            parcels[hit.start : hit.stop, PARCEL_FORCED] = forced
+            parcels[hit, PARCEL_FORCED] |= READ_NO_READ if fault.kind == "no_read" else READ_MULTI
     first_row: dict[bytes, int] = {}
     texts = [first_row.setdefault(parcel.label, row) for row, parcel in enumerate(feed)]
     lengths = [len(parcel.label) for parcel in feed]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from plc_sim.fault_sections import LineFault, RecordFault, names_of
+from plc_sim.quantities import PositiveSeconds, Seconds, Share
 from plc_sim.runner_faults import RunnerFault
 from sorter.config.documents import KeyPath
 from sorter.config.load import load_yaml_model
@@ -17,10 +19,6 @@ from sorter.config.models import (
 )
 from sorter.config.section import Section
 from sorter.config.wording import closest
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=1e7)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=1e7)]
 
 
 # --- durations and sizes ------------------------------------------------------------------------
@@ -185,68 +183,7 @@ class Jams(Section):
     clear: Duration = NormalTime(kind="normal", mean_s=20, sd_s=5, least_s=5)
 
 
-# --- faults at a given time or parcel -----------------------------------------------------------
-class JamFault(Section):
-    """The belt stops; all parcels of the zone are taken off; it starts again."""
-
-    kind: Literal["jam"]
-    at_s: Seconds
-    zone: Name
-    clear_after_s: PositiveSeconds = 20
-
-
-class EmergencyStopFault(Section):
-    """Somebody presses the red button."""
-
-    kind: Literal["e_stop"]
-    at_s: Seconds
-    for_s: PositiveSeconds
-
-
-class FailedDivertFault(Section):
-    """A diverter does not move the next times it is fired."""
-
-    kind: Literal["failed_divert"]
-    chute: Name
-    at_s: Seconds = 0
-    times: Annotated[int, Field(ge=1)] = 1
-
-
-class ChuteJamFault(Section):
-    """A chute is jammed for a while."""
-
-    kind: Literal["chute_jam"]
-    chute: Name
-    at_s: Seconds
-    for_s: PositiveSeconds
-
-
-class ReadFault(Section):
-    """Scanners misread a run of parcels, by row of the feed."""
-
-    kind: Literal["no_read", "multi_read", "swapped_codes"]
-    from_parcel: Annotated[int, Field(ge=0)]
-    parcels: Annotated[int, Field(ge=1)] = 1
-
-
-class EncoderSlipFault(Section):
-    """The encoder jumps against the belt."""
-
-    kind: Literal["encoder_slip"]
-    at_s: Seconds
-    slip_mm: Annotated[float, Field(ge=0, le=10_000)]
-
-
-Fault = Annotated[
-    JamFault
-    | EmergencyStopFault
-    | FailedDivertFault
-    | ChuteJamFault
-    | ReadFault
-    | EncoderSlipFault
-    | RunnerFault,
-    Field(discriminator="kind"),
-]
+Fault = Annotated[LineFault | RunnerFault, Field(discriminator="kind")]
 
 
 class PlcStart(Section):
@@ -256,6 +193,9 @@ class PlcStart(Section):
     boot_id: Annotated[int, Field(ge=1, le=0xFFFFFFFF)] = 1
     encoder_start: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 1000
     tick_start: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 0
+
+
+_SPOKEN = {"eye": "photo-eye"}
 
 
 class ScenarioFile(Section):
@@ -286,18 +226,21 @@ class ScenarioFile(Section):
             Where it is named, what is wrong, and what would be right.
         """
         line = line_file.line
-        zones = [zone.name for zone in line.zones]
-        chutes = [chute.name for chute in line.chutes]
+        known = names_of(line)
         eyes = [eye.name for eye in line.photo_eyes if eye.inducts]
         problems: list[tuple[KeyPath, str, str]] = []
         for number, fault in enumerate(self.faults):
             path: KeyPath = ("faults", number)
-            if isinstance(fault, JamFault) and fault.zone not in zones:
-                what = f"the line has no zone {fault.zone}"
-                problems.append(((*path, "zone"), what, closest(fault.zone, zones)))
-            if isinstance(fault, FailedDivertFault | ChuteJamFault) and fault.chute not in chutes:
-                what = f"the line has no chute {fault.chute}"
-                problems.append(((*path, "chute"), what, closest(fault.chute, chutes)))
+            for key, names in known.items():
+                name = getattr(fault, key, None)
+                if name is not None and name not in names:
+                    what = f"the line has no {_SPOKEN.get(key, key)} {name}"
+                    problems.append(((*path, key), what, closest(name, names)))
+            if isinstance(fault, RecordFault) and fault.source is not None:
+                possible = fault.possible_sources(line)
+                if fault.source not in possible:
+                    what = f"{fault.source} posts none of {', '.join(fault.events)}"
+                    problems.append(((*path, "source"), what, closest(fault.source, possible)))
         for number, induction in enumerate(self.inductions):
             # A line without any inducting eye is the line's own problem, not the scenario's.
             if eyes and induction.eye not in eyes:

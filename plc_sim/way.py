@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sorter.model.frames import Rows
+
 from .agenda import at_travel
 from .cells import (
     AT_CHUTE_MM,
@@ -12,6 +14,9 @@ from .cells import (
     CHUTE_ENTRY,
     CHUTE_MOUTH,
     CHUTE_REALS,
+    ENDED,
+    FAULT_CORRUPTED,
+    FAULT_DROPPED,
     FLYING,
     LOG_A,
     LOG_B,
@@ -39,8 +44,9 @@ from .cells import (
     Reals,
 )
 from .jit import inner
+from .plc_memory import Memory
 
-MOST_FAULTS = 1 << 57
+MOST_FAULTS = 1 << 58
 """Faults noted of one parcel fill its cell here: later ones are not noted."""
 
 
@@ -77,6 +83,7 @@ def end_way(ints: Ints, row: int, end: int, chute: int, count: int) -> None:
     ints[parcel + PARCEL_CHUTE] = chute
     ints[parcel + PARCEL_END_COUNT] = count
     ints[parcel + PARCEL_END_NS] = ints[NOW_NS]
+    note_in_log(ints, row, ENDED, chute, count, end)
 
 
 @inner
@@ -84,12 +91,22 @@ def note_fault(ints: Ints, row: int, fault: int) -> None:
     """Note what went physically wrong with a parcel."""
     cell = ints[AT_PARCELS] + row * PARCEL_CELLS + PARCEL_FAULTS
     if ints[cell] < MOST_FAULTS:
-        ints[cell] = ints[cell] << 3 | fault
+        ints[cell] = ints[cell] << 4 | fault
+
+
+@inner
+def note_tampering(ints: Ints, memory: Rows, row: int) -> int:
+    """Note on a parcel what was done to its newest record; return that, 0: nothing."""
+    if memory[Memory.TAMPERS] == 0 or memory[Memory.TAMPERED] == 0:
+        return 0
+    what = memory[Memory.TAMPERED]
+    note_fault(ints, row, min(FAULT_DROPPED + what - 1, FAULT_CORRUPTED))
+    return int(what)
 
 
 @inner
 def note_in_log(ints: Ints, row: int, kind: int, source: int, a: int, b: int) -> None:
-    """Keep for the truth ledger what an eye or a scanner saw."""
+    """Keep for the truth ledger what an eye or a scanner saw, or how it ended."""
     cell = ints[AT_LOG] + ints[LOG_SIZE] * LOG_CELLS
     ints[LOG_SIZE] += 1
     ints[cell + LOG_PARCEL] = row

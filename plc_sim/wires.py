@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sorter.model.frames import Rows, Words
 
 from .jit import inner
-from .plc_kernels import Memory, post_event, post_scan, take_acknowledgements
+from .plc_memory import Memory
+from .plc_rings import post_event, post_scan, take_acknowledgements
 from .words import Bytes
 
 

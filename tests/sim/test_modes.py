@@ -15,18 +15,18 @@ from sim.mini import SECOND, MiniController
 
 TESTS = Path(__file__).parents[1]
 FEW = (
-    "test_a_diverted_parcel_is_in_its_chute_and_seen_there",
-    "test_a_takeaway_serves_parcels_one_by_one",
-    "test_a_jam_stops_the_belt_and_the_operator_clears_the_zone",
-    "test_read_faults_hit_the_parcels_they_name",
-    "test_a_failed_divert_is_in_the_truth",
+    "test_plant.py::test_a_diverted_parcel_is_in_its_chute_and_seen_there",
+    "test_chutes.py::test_a_takeaway_serves_parcels_one_by_one",
+    "test_stops.py::test_a_jam_stops_the_belt_and_the_operator_clears_the_zone",
+    "test_readings.py::test_read_faults_hit_the_parcels_they_name",
+    "test_diverters.py::test_a_failed_divert_is_in_the_truth",
 )
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
 def test_the_plant_does_the_same_in_other_modes(mode):
-    files = [f"sim/test_plant.py::{name}" for name in FEW]
+    files = [f"sim/{name}" for name in FEW]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files],
         cwd=TESTS,

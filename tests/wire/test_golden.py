@@ -17,7 +17,8 @@ from pymodbus.pdu import DecodePDU
 
 from plc_sim import words as plc
 from plc_sim.image import MailboxImage
-from plc_sim.plc_kernels import Memory, write_status
+from plc_sim.plc_kernels import write_status
+from plc_sim.plc_memory import Memory
 from sorter.io.modbus_blocks import ExchangeRequest
 from sorter.kernels import mailbox as controller
 from sorter.kernels.mailbox import Header, ScanHeader, SlotState
