@@ -131,7 +131,7 @@ async def _run_live(
         )
         manager.status_from(lambda: _status(controller))
         collector = LineCollector(
-            controller.metrics, controller.client, [controller.supervisor], host
+            controller.metrics, controller.client, [controller.supervisor], host, journal
         )
         certificates = CertificateWatch(io)
         certificates.warn(utc_now())

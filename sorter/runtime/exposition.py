@@ -33,6 +33,7 @@ from sorter.model.codes import (
 )
 from sorter.model.columns import ChuteColumn, ChuteStateColumn
 from sorter.ports import HostLink
+from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import (
     LATENCY_BOUNDS_S,
@@ -55,6 +56,8 @@ class LineCollector(Collector):
     client : MailboxClient
     links : sequence of LinkSupervisor
     host : HostLink
+    journal : ThreadedJournal, optional
+        Whose disk is looked at.
     """
 
     def __init__(
@@ -63,11 +66,13 @@ class LineCollector(Collector):
         client: MailboxClient,
         links: Sequence[LinkSupervisor],
         host: HostLink,
+        journal: ThreadedJournal | None = None,
     ) -> None:
         self._metrics = metrics
         self._client = client
         self._links = tuple(links)
         self._host = host
+        self._journal = journal
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry at each scrape."""
@@ -77,7 +82,24 @@ class LineCollector(Collector):
         yield from self._line()
         yield from self._mailbox()
         yield from self._registry()
+        yield from self._storage()
         yield _build_info()
+
+    def _storage(self) -> Iterator[Metric]:
+        journal = self._journal
+        if journal is None:
+            return
+        storage = journal.storage
+        yield _gauge(
+            "sorter_journal_storage_state",
+            "0: there is room; 1: little on the disk, old steps go early; 2: the disk refuses.",
+            storage.state,
+        )
+        yield _counter("sorter_journal_refusals", "Commits the disk refused.", journal.refusals)
+        yield _gauge("sorter_journal_bytes", "Size of the journal's file.", storage.size_bytes)
+        yield _counter(
+            "sorter_journal_pruned_steps", "Steps pruned since the start.", storage.pruned.steps
+        )
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: a registry need not collect to learn the names."""
