@@ -183,7 +183,7 @@ class ThreadedJournal(_OneRun):
 
     For the live line: what it acknowledges is on the disk (fsync), also after a power cut. While
     the disk takes nothing, steps wait in memory and are written in order when it does again; see
-    docs/decisions/0008.
+    docs/decisions/0011.
 
     Parameters
     ----------

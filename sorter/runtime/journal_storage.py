@@ -1,6 +1,6 @@
 """Keeps a journal within its bounds while it is written, and going when its disk is full.
 
-Called by the thread that writes, between commits. Three states, see docs/decisions:
+Called by the thread that writes, between commits. Three states, see docs/decisions/0011:
 
 ``ROOMY``
     The reserve is kept; only what retention asks for is pruned.
