@@ -67,6 +67,8 @@ class Books:
 
     def _follow(self, row: list[int]) -> None:
         parcel, kind = row[OutcomeColumn.PARCEL], row[OutcomeColumn.KIND]
+        if kind == OutcomeKind.MODE_CHANGED:
+            return  # of the line, not of a parcel
         if kind == OutcomeKind.OPENED:
             if parcel in self.open:
                 raise Broken("a parcel was opened twice")
