@@ -37,7 +37,7 @@ def read_truth(path: Path | str) -> list[TruthRow]:
     except UnicodeError as error:
         raise SorterError(f"{path}: is no text: {error}") from error
     lines = text.split("\n")
-    if not _is_whole(lines[-1]):
+    if not lines[-1] or (lines[-1].startswith("{") and not _is_whole(lines[-1])):
         lines.pop()  # its writer was killed, or there is nothing behind the last line feed
     for number, line in enumerate(lines, 1):
         try:
@@ -45,16 +45,12 @@ def read_truth(path: Path | str) -> list[TruthRow]:
         except (ValueError, RecursionError) as error:
             raise SorterError(f"{path}:{number}: is not JSON: {error}") from error
         try:
-            _take(rows, entry)
+            if problem := _problem_of(_take(rows, entry)):
+                raise ValueError(problem)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SorterError(
                 f"{path}:{number}: is no row of a truth ledger: {error or 'nothing is known of it'}"
             ) from error
-    for row in rows.values():
-        if problem := _problem_of(row):
-            raise SorterError(
-                f"{path}: parcel {row['physical_id']} is no row of a truth ledger: {problem}"
-            )
     return list(rows.values())
 
 
@@ -64,6 +60,8 @@ def _problem_of(row: Mapping[str, Any]) -> str:
         return "it has no end"
     if not isinstance(row["chute"], str | None):
         return "chute is no name"
+    if row["chute"] is not None and row["end_count"] == NONE:
+        return "it went into a chute at no count"
     counts = [row["physical_id"], row["induct_eye"], row["induct_count"], row["end_boot"]]
     counts += [row["end_count"]] if row["chute"] is not None else []
     sightings = row["sightings"]
@@ -89,18 +87,19 @@ def _is_whole(line: str) -> bool:
     return True
 
 
-def _take(rows: dict[int, dict[str, Any]], entry: dict[str, Any]) -> None:
-    """Add one line of the file to the parcel that it is about."""
+def _take(rows: dict[int, dict[str, Any]], entry: dict[str, Any]) -> dict[str, Any]:
+    """Add one line of the file to the parcel that it is about, and return that."""
     if not isinstance(entry, dict):
         raise TypeError("it is no object")
     entry = dict(entry)
     entry.pop("at_s", None)
     if "physical_id" in entry:
-        rows[entry["physical_id"]] = _new_row() | entry
-        return
+        row = rows[entry["physical_id"]] = _new_row() | entry
+        return row
     if "noted" in entry:
-        rows[entry["noted"]]["faults"].append(entry["fault"])
-        return
+        row = rows[entry["noted"]]
+        row["faults"].append(entry["fault"])
+        return row
     faults = entry.pop("faults", None)
     if "seen" in entry:
         row = rows[entry["seen"]]
@@ -117,6 +116,7 @@ def _take(rows: dict[int, dict[str, Any]], entry: dict[str, Any]) -> None:
         row["end_boot"] = entry.get("boot_id", NONE)
     if faults is not None:
         row["faults"] = faults
+    return row
 
 
 def _new_row() -> dict[str, Any]:

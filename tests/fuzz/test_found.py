@@ -21,7 +21,7 @@ from sorter.host.registry import Registry
 from sorter.host.returns_file import import_csv
 from sorter.runtime.explain import UnknownParcel, explain
 from sorter.runtime.journal_store import JournalReader, connect_writable
-from sorter.runtime.reconcile import read_truth
+from sorter.runtime.truth_file import read_truth
 
 
 @pytest.fixture
