@@ -73,7 +73,7 @@ class EventBus:
     async def read_events(self, _first_slot: int, _slot_count: int) -> Words:
         raise AssertionError("the window is always enough")
 
-    async def read_scan(self, _slot: int) -> Words:
+    async def read_scans(self, _first_slot: int, _slot_count: int) -> Words:
         raise AssertionError("there are no scans")
 
     def now_ns(self) -> int:

@@ -66,10 +66,11 @@ class InProcessBus:
         events = self._image.shown(self._image.events)
         return events[start : start + slot_count * EVENT_WORDS]
 
-    async def read_scan(self, slot: int) -> Words:
-        """Return one slot of the scan ring."""
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
+        """Return slots of the scan ring."""
+        start = first_slot * SCAN_WORDS
         scans = self._image.shown(self._image.scans)
-        return scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
+        return scans[start : start + slot_count * SCAN_WORDS]
 
     async def wait(self, until_ns: int) -> None:
         """Let simulated time pass to the next look that finds news, at most to `until_ns`."""

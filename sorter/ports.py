@@ -61,8 +61,8 @@ class FieldBus(Protocol):
         """Return ``uint16[slot_count * EVENT_WORDS]`` from the event ring (no wrap-around)."""
         ...
 
-    async def read_scan(self, slot: int) -> Words:
-        """Return ``uint16[SCAN_WORDS]``, one slot of the scan ring."""
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
+        """Return ``uint16[slot_count * SCAN_WORDS]`` from the scan ring (no wrap-around)."""
         ...
 
     async def wait(self, until_ns: int) -> None:

@@ -140,12 +140,14 @@ class ModbusBus:
             parts.append(await self._read("event ring", address, count * EVENT_WORDS))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    async def read_scan(self, slot: int) -> Words:
-        """Return one slot of the scan ring."""
-        _check_slots("scan", slot, 1, self._mailbox.scan_slots)
-        return await self._read(
-            "scan ring", self._link.scan_address + slot * SCAN_WORDS, SCAN_WORDS
-        )
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
+        """Return `slot_count` slots of the scan ring; each fills a read."""
+        _check_slots("scan", first_slot, slot_count, self._mailbox.scan_slots)
+        parts = []
+        for slot in range(first_slot, first_slot + slot_count):
+            address = self._link.scan_address + slot * SCAN_WORDS
+            parts.append(await self._read("scan ring", address, SCAN_WORDS))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     async def wait(self, until_ns: int) -> None:
         """Return at the next tick of the poll grid, at `until_ns` at the latest.

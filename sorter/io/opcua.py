@@ -169,12 +169,13 @@ class OpcUaBus:
         )
         return words[(first_slot - skipped) * EVENT_WORDS : (end - skipped) * EVENT_WORDS]
 
-    async def read_scan(self, slot: int) -> Words:
-        """Return one slot of the scan ring."""
-        if not 0 <= slot < self._mailbox.scan_slots:
-            raise ValueError(f"scan slot {slot} is not in the ring")
-        tag = self._link.tags.scan_slot.format(slot=slot)
-        return await self._read("scan slot", self._reading([tag]), SCAN_WORDS)
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
+        """Return `slot_count` slots of the scan ring, in one request."""
+        end = first_slot + slot_count
+        if first_slot < 0 or slot_count < 1 or end > self._mailbox.scan_slots:
+            raise ValueError(f"scan slots {first_slot}..{end - 1} are not all in the ring")
+        tags = [self._link.tags.scan_slot.format(slot=slot) for slot in range(first_slot, end)]
+        return await self._read("scan slots", self._reading(tags), slot_count * SCAN_WORDS)
 
     async def wait(self, until_ns: int) -> None:
         """Return when the status array was published, or when a poll is due."""

@@ -14,7 +14,7 @@ from sorter.model.columns import EVENT_WIDTH
 from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
 from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
-from sorter.runtime.ring_reader import RingReader
+from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
@@ -71,9 +71,7 @@ class MailboxClient:
         self._block_cells = memoryview(self._block.data)
         self._status = np.zeros(wire.STATUS_WORDS, np.uint16)
         self._header = np.zeros(len(Header), np.int64)
-        self._rows = np.zeros(
-            (max(wire.WINDOW_SLOTS, wire.EVENT_PAGE_SLOTS), EVENT_WIDTH), np.int64
-        )
+        self._rows = np.zeros((max(wire.WINDOW_SLOTS, EVENTS_AT_ONCE), EVENT_WIDTH), np.int64)
         self._epoch = controller_epoch
         self._own_heartbeat = 0
         self._probe = np.zeros(wire.COMMAND_WORDS, np.uint16)

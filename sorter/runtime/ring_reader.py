@@ -11,7 +11,7 @@ from sorter.errors import LinkError
 from sorter.kernels.mailbox import Header, ScanHeader, SlotState, decode_ring, decode_scan
 from sorter.model import mailbox as wire
 from sorter.model.columns import EventColumn
-from sorter.model.frames import Rows, ScanRead
+from sorter.model.frames import Rows, ScanRead, Words
 from sorter.ports import FieldBus
 from sorter.runtime.scan_payload import scan_read
 
@@ -19,7 +19,9 @@ TORN_TRIES: Final = 3
 RING_READS_AT_ONCE: Final = 512
 """More than the largest rings hold: a backlog comes whole. The frame carries the encoder count of
 now, and a parcel whose record still lay unread in the ring would count as missed."""
-SCANS_AT_ONCE: Final = 512
+EVENTS_AT_ONCE: Final = 8 * wire.EVENT_PAGE_SLOTS
+SCANS_AT_ONCE: Final = 16
+"""A gap of seconds in a few requests, where the bus can ask for several pages or slots in one."""
 
 # Plain numbers for the lines that run for every scan: reading an enumeration's member takes
 # longer than reading the cell it names.
@@ -45,7 +47,7 @@ class RingReader:
         1: the low word of a u32 lies at the lower address.
     header : int64[len(Header)]
         Shared with the client: says what is new, and how far delivery has got.
-    rows : int64[at least EVENT_PAGE_SLOTS, EVENT_WIDTH]
+    rows : int64[at least EVENTS_AT_ONCE, EVENT_WIDTH]
         Scratch.
 
     Attributes
@@ -118,8 +120,8 @@ class RingReader:
             if following > head:
                 break
             first_slot = following % self._event_slots
-            # Up to the next page border: OPC UA serves the ring in pages of this many slots.
-            to_border = wire.EVENT_PAGE_SLOTS - first_slot % wire.EVENT_PAGE_SLOTS
+            # Up to a page border: OPC UA serves the ring in pages of this many slots.
+            to_border = EVENTS_AT_ONCE - first_slot % wire.EVENT_PAGE_SLOTS
             slots = min(to_border, head - following + 1, self._event_slots - first_slot)
             words = await self._bus.read_events(first_slot, slots)
             count = decode_ring(
@@ -153,15 +155,26 @@ class RingReader:
         return True
 
     async def _read_scans(self, head: int) -> tuple[ScanRead, ...]:
-        """Return the scan records up to `head`, each from its own ring slot."""
+        """Return the scan records up to `head`."""
         cells = self._cells
         self._skip_overwritten(_LAST_SCAN, head - self._scan_slots)
-        scans = []
-        first = cells[_LAST_SCAN] + 1
-        for following in range(first, min(head + 1, first + SCANS_AT_ONCE)):
+        scans: list[ScanRead] = []
+        while cells[_LAST_SCAN] < head:
+            first = cells[_LAST_SCAN] + 1
+            first_slot = first % self._scan_slots
+            slots = min(SCANS_AT_ONCE, head - first + 1, self._scan_slots - first_slot)
             words = np.ascontiguousarray(
-                await self._bus.read_scan(following % self._scan_slots), np.uint16
-            )
+                await self._bus.read_scans(first_slot, slots), np.uint16
+            ).reshape(slots, -1)
+            if not self._take_scans(words, first, scans):
+                break
+        self.behind = self.behind or cells[_LAST_SCAN] < head
+        return tuple(scans)
+
+    def _take_scans(self, slots: Words, first: int, scans: list[ScanRead]) -> bool:
+        """Append the records of slots that follow each other; False: one has to be read again."""
+        cells = self._cells
+        for following, words in enumerate(slots, first):
             state = decode_scan(words, self._low_first, self._header, self._scan)
             if state == _GOOD:
                 scans.append(scan_read(self._scan.tolist(), words))
@@ -169,11 +182,10 @@ class RingReader:
                 self.torn_reads += 1
                 self._torn_scan_tries += 1
                 if self._torn_scan_tries < TORN_TRIES:
-                    break
+                    return False
                 self.corrupt_records += 1
             else:
                 self.corrupt_records += 1
             self._torn_scan_tries = 0
             cells[_LAST_SCAN] = following
-        self.behind = self.behind or cells[_LAST_SCAN] < head
-        return tuple(scans)
+        return True

@@ -91,7 +91,7 @@ def _opcua(_folder: Path) -> Run:
         if how == 0:
             return await bus.exchange(BLOCK), STATUS_WORDS
         if how == 1:
-            return await bus.read_scan(3), SCAN_WORDS
+            return await bus.read_scans(3, 1), SCAN_WORDS
         if how == 2:
             return await bus.read_events(8, 4), 48
         await bus._write_command(BLOCK)
@@ -183,7 +183,7 @@ def _modbus(_folder: Path) -> Run:
         bus._fc23 = how != 3
         pending = (
             bus.exchange(BLOCK),
-            bus.read_scan(3),
+            bus.read_scans(3, 1),
             bus.read_events(8, 4),
             bus._write("command block", 200, BLOCK),
         )

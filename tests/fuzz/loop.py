@@ -64,9 +64,13 @@ class _LyingBus:
             slots.append(event)
         return np.concatenate(slots)
 
-    async def read_scan(self, slot: int) -> Words:
-        """Return a slot whose payload is any bytes."""
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
+        """Return slots whose payload is any bytes."""
         self._count()
+        slots = range(first_slot, first_slot + slot_count)
+        return np.concatenate([self._scan(slot) for slot in slots])
+
+    def _scan(self, slot: int) -> Words:
         length = self.take.number(1) % 230
         words = scan_words(slot if length % 8 else length, (), self.take.number(2))
         words[wire.SCAN_CODE_COUNT] = length % 5

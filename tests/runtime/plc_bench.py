@@ -197,9 +197,10 @@ class Bench:
         assert first_slot + slot_count <= self.image.event_slots
         return self.image.events[first_slot * EVENT_WORDS : (first_slot + slot_count) * EVENT_WORDS]
 
-    async def read_scan(self, slot: int) -> Words:
+    async def read_scans(self, first_slot: int, slot_count: int) -> Words:
         self._fail_if_due()
-        return self.image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
+        assert first_slot + slot_count <= self.image.scan_slots
+        return self.image.scans[first_slot * SCAN_WORDS : (first_slot + slot_count) * SCAN_WORDS]
 
     async def wait(self, until_ns: int) -> None:
         self._fail_if_due()

@@ -51,7 +51,7 @@ async def test_the_bus_moves_words_and_waiting_moves_time():
     assert clock.now_ns() == first
     while not status[m.STATUS_SCAN_HEAD + 1]:
         await bus.wait(clock.now_ns() + SECOND)
-    scan = await bus.read_scan(1)
+    scan = await bus.read_scans(1, 1)
     assert scan.shape == (m.SCAN_WORDS,)
     assert scan[1] == 1
     await bus.close()

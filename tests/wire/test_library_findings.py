@@ -311,7 +311,7 @@ async def test_finding_4_callers_that_overlap_are_sent_one_after_the_other() -> 
         await bus.connect()
         block = np.zeros(COMMAND_WORDS, np.uint16)
         status, scan, events = await asyncio.gather(
-            bus.exchange(block), bus.read_scan(3), bus.read_events(0, 37)
+            bus.exchange(block), bus.read_scans(3, 1), bus.read_events(0, 37)
         )
         assert np.array_equal(status, image.status)
         assert scan[0] == image.scans[3 * 125]
@@ -327,16 +327,16 @@ async def test_finding_4_a_cancelled_call_takes_its_connection_with_it() -> None
         bus = modbus_to(proxy.port, timeout_ms=5000)
         await bus.connect()
         proxy.half_open()
-        call = asyncio.create_task(bus.read_scan(0))
+        call = asyncio.create_task(bus.read_scans(0, 1))
         await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         proxy.mend()
         with pytest.raises(LinkLost, match="not connected"):
-            await bus.read_scan(1)
+            await bus.read_scans(1, 1)
         await bus.connect()
-        assert (await bus.read_scan(1))[0] == image.scans[125]
+        assert (await bus.read_scans(1, 1))[0] == image.scans[125]
         await bus.close()
 
 

@@ -108,7 +108,7 @@ async def test_scan_slots_come_from_their_addresses(
     bus: ModbusBus, image: MailboxImage, slot: int
 ) -> None:
     expected = image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
-    assert np.array_equal(await bus.read_scan(slot), expected)
+    assert np.array_equal(await bus.read_scans(slot, 1), expected)
 
 
 async def test_slots_outside_of_the_ring_are_refused_before_anything_is_sent(
@@ -118,7 +118,7 @@ async def test_slots_outside_of_the_ring_are_refused_before_anything_is_sent(
         with pytest.raises(ValueError, match="not all in"):
             await bus.read_events(first, count)
     with pytest.raises(ValueError, match="not all in"):
-        await bus.read_scan(5)
+        await bus.read_scans(5, 1)
 
 
 async def test_only_whole_writes_inside_the_command_block_are_taken(
@@ -223,7 +223,7 @@ async def test_frozen_peer_times_out_and_its_late_write_still_arrives(
         cable.thaw()
         await bus.connect()
         while image.command[0] != 777:
-            await bus.read_scan(0)
+            await bus.read_scans(0, 1)
         await bus.close()
 
 

@@ -128,7 +128,7 @@ async def test_event_slots_come_out_of_their_pages(
 @pytest.mark.parametrize("slot", [0, 4])
 async def test_scan_slots_come_from_their_arrays(rig: Rig, bus: OpcUaBus, slot: int) -> None:
     expected = rig.image.scans[slot * SCAN_WORDS : (slot + 1) * SCAN_WORDS]
-    assert np.array_equal(await bus.read_scan(slot), expected)
+    assert np.array_equal(await bus.read_scans(slot, 1), expected)
 
 
 async def test_slots_outside_of_the_ring_are_refused_before_anything_is_sent(
@@ -137,8 +137,8 @@ async def test_slots_outside_of_the_ring_are_refused_before_anything_is_sent(
     for first, count in ((36, 2), (-1, 1), (0, 0)):
         with pytest.raises(ValueError, match="not all in the ring"):
             await bus.read_events(first, count)
-    with pytest.raises(ValueError, match="not in the ring"):
-        await bus.read_scan(5)
+    with pytest.raises(ValueError, match="not all in the ring"):
+        await bus.read_scans(5, 1)
 
 
 async def test_publishing_ends_the_wait_long_before_the_poll(rig: Rig) -> None:

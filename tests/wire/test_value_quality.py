@@ -125,7 +125,7 @@ async def test_fresh_opc_ua_values_are_taken(served: Served, bus: OpcUaBus, answ
 async def test_a_ring_slot_may_be_as_old_as_its_record(served: Served, bus: OpcUaBus) -> None:
     words = served.image.scans[:SCAN_WORDS].tolist()
     with served.answering(OpcUaTags().scan_slot.format(slot=0), aged(3_600_000), words):
-        assert (await bus.read_scan(0)).tolist() == words
+        assert (await bus.read_scans(0, 1)).tolist() == words
 
 
 async def test_a_frozen_plc_behind_a_living_server_grows_old(served: Served, bus: OpcUaBus) -> None:

@@ -12,7 +12,7 @@ from plc_sim.image import MailboxImage
 from sorter.model.frames import Words
 from sorter.model.mailbox import COMMAND_WORDS, LAYOUT_VERSION, STATUS_VERSION
 
-DEADLINE_S = 10.0
+DEADLINE_S = 45.0
 
 
 class HandClock:
