@@ -109,7 +109,6 @@ class Stage:
         self._full_disks = 0
         self._clock_step_s = 0.0
         self._began_s = 0.0
-        self._plc_there = False
         self._proxy = LinkProxy(NO_PORT, np.random.default_rng((0x11CC, story.seed)))
         self._link = LinkFaults(self._proxy)
 
@@ -118,7 +117,10 @@ class Stage:
         seen = self._seen
         self._prepare()
         try:
-            await self._start_both()
+            await self._proxy.start()
+            # One after the other: where kernels are compiled first, that takes both cores.
+            await self._start_simulator()
+            await self._start_controller()
             assert self._simulator is not None
             await self._simulator.wait_for("controller_connected", START_TIMEOUT_S)
             self._began_s = asyncio.get_running_loop().time()
@@ -138,20 +140,6 @@ class Stage:
         )
         story.write(work_dir / "story.yaml", self._line)
 
-    async def _start_both(self) -> None:
-        """Start both at once: a controller knocks until there is a PLC."""
-        await self._proxy.start()
-        starts = [
-            asyncio.create_task(start())
-            for start in (self._start_simulator, self._start_controller)
-        ]
-        try:
-            await asyncio.gather(*starts)
-        finally:
-            for task in starts:
-                task.cancel()
-            await asyncio.gather(*starts, return_exceptions=True)
-
     # --- the two sides ----------------------------------------------------------------------------
     async def _start_simulator(self) -> None:
         story, seen = self._story, self._seen
@@ -170,7 +158,6 @@ class Stage:
         await self._simulator.start()
         listening = await self._simulator.wait_for("listening", START_TIMEOUT_S)
         self._proxy.point_at(int(listening[f"{story.protocol}_port"]))
-        self._plc_there = True
 
     def _simulator_scenario(self) -> Path:
         """Write the scenario without what the simulator cannot make; it knows how far it was."""
@@ -202,9 +189,7 @@ class Stage:
 
     def _hindered(self) -> bool:
         """Return whether a controller may have nobody to connect to, or no disk to write to."""
-        if not self._began_s:
-            return not self._plc_there
-        return any(
+        return self._began_s > 0 and any(
             _until_s(fault) >= self._simulated_s() - DRAIN_ALLOWANCE_S
             for fault in self._story.faults
             if isinstance(fault, RunnerFault)
