@@ -188,11 +188,6 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
 _FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
 CATALOGUE: Final = tuple(sorted(_FAULT.json_schema()["discriminator"]["mapping"]))
 """Every kind of fault that a scenario knows."""
-if "encoder_jump" not in CATALOGUE:
-    DRAWS["encoder_slip"] = lambda dice: {
-        "at_s": dice.at_s(),
-        "slip_mm": dice.log_between(1, 1000),
-    }
 
 
 def draw_fault(kind: str, draw: np.random.Generator, shape: LineShape) -> Fault:
