@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plc_sim.link_proxy import LinkProxy
+from plc_sim.chaos.link_proxy import LinkProxy
 from sorter.model.columns import EventColumn, ScanColumn
 from sorter.rehearsal.parcels import prepare_parcels
 from sorter.rehearsal.processes import JsonLineProcess

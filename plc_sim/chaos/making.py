@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from plc_sim.link_proxy import LinkProxy, LinkState, LinkWeather
+from plc_sim.chaos.link_proxy import LinkProxy, LinkState, LinkWeather
 from plc_sim.runner_faults import (
     LinkCutFault,
     LinkHalfOpenFault,

@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from plc_sim.chaos.link_proxy import LinkProxy
 from plc_sim.chaos.making import LINK_FAULTS, LinkFaults, limit_disk, locked_registry
 from plc_sim.chaos.stepped_clock import write_step
 from plc_sim.chaos.story import Story
-from plc_sim.link_proxy import LinkProxy
 from plc_sim.runner_faults import (
     ClockStepFault,
     DiskFullFault,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from plc_sim.chaos.link_proxy import LinkProxy, LinkState
 from plc_sim.chaos.making import LinkFaults, limit_disk, locked_registry
 from plc_sim.chaos.stepped_clock import write_step
-from plc_sim.link_proxy import LinkProxy, LinkState
 from plc_sim.runner_faults import RunnerFault
 from sorter.host.registry import Registry
 

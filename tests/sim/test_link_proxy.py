@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import numpy as np
 import pytest
 
-from plc_sim.link_proxy import BUFFER_BYTES, LinkProxy, LinkWeather
+from plc_sim.chaos.link_proxy import BUFFER_BYTES, LinkProxy, LinkWeather
 
 PATIENCE_S = 10.0
 

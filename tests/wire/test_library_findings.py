@@ -26,8 +26,8 @@ from pymodbus.client import AsyncModbusTcpClient
 from test_mailbox_over_sockets import BOOT_ID, EPOCH, LINE, NO_COMMANDS, NOTHING_YET
 from wire_links import DEADLINE_S, Cable, small_image
 
+from plc_sim.chaos.link_proxy import LinkProxy
 from plc_sim.image import MailboxImage
-from plc_sim.link_proxy import LinkProxy
 from plc_sim.modbus_server import ModbusMailboxServer
 from plc_sim.opcua_server import OpcUaMailboxServer
 from plc_sim.plc import Plc

@@ -5,7 +5,7 @@ import pytest
 import uvloop
 from wire_links import HandClock
 
-from plc_sim.link_proxy import LinkProxy
+from plc_sim.chaos.link_proxy import LinkProxy
 from sorter.config.link_security import PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink
 from sorter.errors import LinkLost
