@@ -16,3 +16,9 @@ def journal(recorded, tmp_path):
     copy = tmp_path / "journal.sqlite"
     shutil.copyfile(recorded[0], copy)
     return copy
+
+
+@pytest.fixture
+def long_journal(tmp_path):
+    """A journal of many snapshots, so that there is something to prune before the newest ones."""
+    return record(tmp_path, parcels=900)[0]

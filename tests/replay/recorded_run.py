@@ -24,12 +24,12 @@ diverters: {{fail_rate: 0.1}}
 """
 
 
-def record(folder):
+def record(folder, parcels=PARCELS):
     """Simulate the small line; return the journal and the summary."""
     scenario = folder / "scenario.yaml"
     scenario.write_text(SCENARIO)
     journal = folder / "journal.sqlite"
-    summary = simulate(scenario, parcels=PARCELS, seed=3, journal_path=journal)
+    summary = simulate(scenario, parcels=parcels, seed=3, journal_path=journal)
     return journal, summary
 
 

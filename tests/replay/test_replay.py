@@ -44,31 +44,31 @@ def test_a_recorded_run_replays_identically(recorded):
     assert result.steps == len(read_steps(path)) > summary["parcels"] * 5
 
 
-def test_a_pruned_journal_replays_from_its_oldest_snapshot(journal):
-    whole = replay(journal)
-    told = prune_journal(journal, Limits(max_bytes=1), 0.0)
-    pruned = replay(journal)
+def test_a_pruned_journal_replays_from_its_oldest_snapshot(long_journal):
+    whole = replay(long_journal)
+    told = prune_journal(long_journal, Limits(max_bytes=1), 0.0)
+    pruned = replay(long_journal)
     assert pruned.identical
     assert whole.steps > pruned.pruned_steps >= told["pruned_steps"] > 0
     assert pruned.steps + pruned.pruned_steps == whole.steps
-    assert "were pruned" in command_line(journal).stdout
-    with JournalReader(journal) as reader:
+    assert "were pruned" in command_line(long_journal).stdout
+    with JournalReader(long_journal) as reader:
         rows = list(reader.parcels())
     # Parcels that are left can be explained, also one that came before the steps that are left.
     for row in (rows[0], rows[-1]):
-        (story,) = explain(journal, str(row.parcel))
+        (story,) = explain(long_journal, str(row.parcel))
         assert story.moments
     with pytest.raises(UnknownParcel):
-        explain(journal, "1")
+        explain(long_journal, "1")
 
 
-def test_steps_that_are_missing_and_were_not_pruned_are_a_gap(journal):
-    prune_journal(journal, Limits(max_bytes=1), 0.0)
-    with sqlite3.connect(journal) as database:
+def test_steps_that_are_missing_and_were_not_pruned_are_a_gap(long_journal):
+    prune_journal(long_journal, Limits(max_bytes=1), 0.0)
+    with sqlite3.connect(long_journal) as database:
         database.execute("UPDATE meta SET value = '1' WHERE key = 'pruned_to_step'")
     database.close()
     with pytest.raises(ReplayError, match="missing"):
-        replay(journal)
+        replay(long_journal)
 
 
 def test_progress_is_told(recorded, monkeypatch):
