@@ -26,6 +26,10 @@ EMPTY_RUNS_EVERY_S: Final = 3600.0
 ROOM_BYTES: Final = 1 << 20
 """Kept free in the file while the disk is tight: some seconds of a busy line."""
 
+KEPT_BYTES: Final = 16 << 20
+"""So much of the newest past is not pruned ahead of time: taking out all there is of a young
+journal would lose the account of what was just sorted, and win next to nothing."""
+
 
 class StorageState(IntEnum):
     """How the journal's disk is."""
@@ -93,7 +97,7 @@ class JournalStorage:
             self._reserve_due_s = now_s
             self.state = StorageState.ROOMY if self._reserve.keep() else StorageState.TIGHT
         if self.state != StorageState.ROOMY and retention.free_bytes() < ROOM_BYTES:
-            return retention.free_slice()
+            return self._prune_ahead()
         return retention.prune_slice(now_s)
 
     def make_room(self) -> None:
@@ -107,8 +111,15 @@ class JournalStorage:
         self.state = StorageState.REFUSED
         self._reserve.release()
         self._reserve_due_s = self._calendar_s()
-        while self._retention.free_bytes() < ROOM_BYTES and self._retention.free_slice():
+        while self._retention.free_bytes() < ROOM_BYTES and self._prune_ahead():
             pass
+
+    def _prune_ahead(self) -> bool:
+        """Take a slice out of a journal that has much; return whether it did."""
+        retention = self._retention
+        if retention.size_bytes() - retention.free_bytes() <= KEPT_BYTES:
+            return False
+        return retention.free_slice()
 
     def note_written(self) -> None:
         """Take note that the disk takes commits."""

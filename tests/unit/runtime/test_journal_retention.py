@@ -10,6 +10,7 @@ import pytest
 from journal_samples import INFO, parcel_life
 
 from sorter.errors import JournalError
+from sorter.runtime import journal_storage
 from sorter.runtime.journal import InlineJournal, ThreadedJournal
 from sorter.runtime.journal_files import DiskReserve
 from sorter.runtime.journal_retention import Limits
@@ -158,6 +159,22 @@ def test_the_reserve_is_kept_and_a_disk_without_room_for_it_is_tight(path):
     sort(journal, 1, 1)
     until(lambda: journal.storage.state == StorageState.TIGHT)
     journal.close()
+
+
+def test_a_full_disk_costs_a_large_journal_its_oldest_parcels_and_a_young_one_none(
+    path, monkeypatch
+):
+    journal = InlineJournal(path, INFO, commit_steps=4)
+    sort(journal, 1, 400)
+    journal.storage.make_room()
+    assert journal.storage.state == StorageState.REFUSED
+    assert journal.storage.pruned.parcels == 0
+    monkeypatch.setattr(journal_storage, "KEPT_BYTES", path.stat().st_size // 2)
+    journal.storage.make_room()
+    assert 0 < journal.storage.pruned.parcels < 400
+    journal.close()
+    _, _, parcels, _ = kept(path)
+    assert parcels == list(range(journal.storage.pruned.parcels + 1, 401))
 
 
 def prune(path, *options):
