@@ -82,8 +82,12 @@ def chaos_command(
         holds, text = asyncio.run(_document(next(stories), config, keep, console))
         document.write_text(text)
         raise SystemExit(0 if holds else 1)
-    results = asyncio.run(_run_all(stories, limit, minutes, config, keep, console))
-    _report(first, results, console, as_json=as_json)
+    results: list[RunResult] = []
+    try:
+        asyncio.run(_run_all(stories, limit, minutes, config, keep, console, results))
+    finally:
+        # Also when a run could not start: what was found before is worth the same.
+        _report(first, results, console, as_json=as_json)
     raise SystemExit(0 if all(result.verdict.holds for result in results) else 1)
 
 
@@ -124,11 +128,11 @@ async def _run_all(
     line: Path,
     keep: Path,
     console: Console,
-) -> list[RunResult]:
-    from plc_sim.chaos.running import Theatre, failure_text  # noqa: PLC0415
+    results: list[RunResult],
+) -> None:
+    from plc_sim.chaos.running import Theatre, failure_text, success_text  # noqa: PLC0415
 
     until_s = float("inf") if minutes is None else time.perf_counter() + minutes * 60
-    results: list[RunResult] = []
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with bar:
@@ -141,22 +145,10 @@ async def _run_all(
             results.append(result)
             bar.advance(task)
             if result.verdict.holds:
-                console.print(_one_line(result), markup=False)
+                console.print(success_text(result), markup=False)
             else:
                 for text in failure_text(result):
                     console.print(text, markup=False)
-    return results
-
-
-def _one_line(result: RunResult) -> str:
-    kinds = ", ".join(fault.kind for fault in result.story.faults)
-    affected = ", ".join(
-        f"{len(sentences)} {effect.name.lower().replace('_', ' ')}"
-        for effect, sentences in result.verdict.effects.items()
-    )
-    explained = f" ({affected}, explained)" if affected else ""
-    story = result.story
-    return f"seed {story.seed}: {story.protocol}, {kinds}: holds{explained}, {result.wall_s:.0f} s"
 
 
 def _report(seed: int, results: list[RunResult], console: Console, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ controller's metrics that shows the alarm.
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from plc_sim.chaos.drawing import CATALOGUE, LineShape, draw_fault
 from plc_sim.chaos.performing import LOOK_PERIOD_S, Performance
 from plc_sim.chaos.rules import RULES
-from plc_sim.chaos.running import Theatre
+from plc_sim.chaos.running import Theatre, failure_text, success_text
 from plc_sim.chaos.story import RATE_PARCELS_PER_H, Story
 from plc_sim.scenario import Fault
 from sorter.config.load import load_yaml_model
@@ -145,13 +146,12 @@ async def measured_document(
     str
         The document.
     """
-    holds, baseline, _ = await _run(theatre, story, ())
+    holds, baseline, _ = await _run(theatre, story, (), say)
     shape = LineShape.of(load_yaml_model(line, LineFile), story.parcels, RATE_PARCELS_PER_H)
     rows = []
     for kind in kinds:
         fault = example(kind, shape, story.seed)
-        say(f"one fault: {kind}")
-        held, ends, seen = await _run(theatre, story, (fault,))
+        held, ends, seen = await _run(theatre, story, (fault,), say)
         holds = holds and held
         changed = {n: end for n, end in ends.items() if end != baseline.get(n)}
         detected_s = detection_s(ALARMS[kind], fault, seen, story.speed)
@@ -197,16 +197,20 @@ def detection_s(alarm: Alarm, fault: Any, seen: Performance, speed: float) -> fl
 
 
 async def _run(
-    theatre: Theatre, story: Story, faults: tuple[Fault, ...]
+    theatre: Theatre, story: Story, faults: tuple[Fault, ...], say: Callable[[str], None]
 ) -> tuple[bool, dict[int, tuple[str, ...]], Performance]:
     """Return whether everything held, and how each physical parcel ended."""
     told = story.with_faults(faults)
-    seen, verdict, _ = await theatre.perform(told, theatre.folder_of(told, "document"))
+    folder = theatre.folder("-".join(("only", *told.kinds)))
+    seen, result = await theatre.perform(told, folder)
+    say(success_text(result) if result.verdict.holds else "\n".join(failure_text(result)))
     try:
         records = account_for(seen.journal, seen.truth).records
     except SorterError:
         return False, {}, seen
-    return verdict.holds, {number: _end(all_of) for number, all_of in records.items()}, seen
+    if result.verdict.holds:
+        shutil.rmtree(folder)
+    return result.verdict.holds, {number: _end(all_of) for number, all_of in records.items()}, seen
 
 
 def _end(records: Sequence[Record]) -> tuple[str, ...]:

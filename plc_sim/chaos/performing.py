@@ -23,12 +23,15 @@ from plc_sim.runner_faults import (
     KillPlcFault,
     RunnerFault,
 )
+from sorter.errors import SorterError
 from sorter.rehearsal.parcels import prepare_parcels
 from sorter.rehearsal.processes import ChildFailed, JsonLineProcess
 from sorter.rehearsal.snapshot import LineSnapshot, scrape
 
-START_TIMEOUT_S: Final = 300.0
+FIRST_START_TIMEOUT_S: Final = 300.0
 """Long, because a first start compiles the kernels."""
+START_TIMEOUT_S: Final = 60.0
+"""Of a start after a kill: the kernels are there."""
 STOP_TIMEOUT_S: Final = 20.0
 DRAIN_LAPS: Final = 8
 DRAIN_ALLOWANCE_S: Final = 60.0
@@ -37,6 +40,10 @@ NO_PORT: Final = 1
 """Where nobody listens, until the simulator does."""
 RESTART_PAUSE_S: Final = 0.2
 """As systemd has it: a controller that cannot start is started again."""
+
+
+class CannotPerform(SorterError):
+    """A story could not begin; that says nothing about the controller under its faults."""
 
 
 @dataclass(slots=True)
@@ -113,17 +120,17 @@ class Stage:
         self._link = LinkFaults(self._proxy)
 
     async def perform(self) -> Performance:
-        """Run the story to its end; whatever happens, both processes are gone afterwards."""
+        """Run the story to its end; whatever happens, both processes are gone afterwards.
+
+        Raises
+        ------
+        CannotPerform
+            Before the first parcel came, and with it the first fault.
+        """
         seen = self._seen
         self._prepare()
         try:
-            await self._proxy.start()
-            # One after the other: where kernels are compiled first, that takes both cores.
-            await self._start_simulator()
-            await self._start_controller()
-            assert self._simulator is not None
-            await self._simulator.wait_for("controller_connected", START_TIMEOUT_S)
-            self._began_s = asyncio.get_running_loop().time()
+            await self._begin()
             await self._make_faults()
             seen.drained = await self._drain()
             await self._settle()
@@ -132,6 +139,25 @@ class Stage:
         finally:
             await self._end()
         return seen
+
+    async def _begin(self) -> None:
+        """Start everything; parcels come from now on."""
+        try:
+            await self._proxy.start()
+            # One after the other: where kernels are compiled first, that takes both cores.
+            await self._start_simulator()
+            await self._start_controller()
+            assert self._simulator is not None
+            await self._simulator.wait_for("controller_connected", FIRST_START_TIMEOUT_S)
+        except (ChildFailed, OSError) as error:
+            raise CannotPerform(
+                f"the rig of seed {self._story.seed} could not start, so the run has no result: "
+                f"{error}; its logs are in {self._seen.work_dir}"
+            ) from error
+        self._began_s = asyncio.get_running_loop().time()
+
+    def _start_timeout_s(self) -> float:
+        return START_TIMEOUT_S if self._began_s else FIRST_START_TIMEOUT_S
 
     def _prepare(self) -> None:
         story, work_dir = self._story, self._seen.work_dir
@@ -156,7 +182,7 @@ class Stage:
         log = seen.work_dir / f"plc_sim-{starts}.log"
         self._simulator = JsonLineProcess("plc_sim", arguments, log)
         await self._simulator.start()
-        listening = await self._simulator.wait_for("listening", START_TIMEOUT_S)
+        listening = await self._simulator.wait_for("listening", self._start_timeout_s())
         self._proxy.point_at(int(listening[f"{story.protocol}_port"]))
 
     def _simulator_scenario(self) -> Path:
@@ -214,7 +240,7 @@ class Stage:
         await self._controller.start()
         if self._full_disks:
             limit_disk(self._controller.pid, full=True)
-        ready = await self._controller.wait_for("ready", START_TIMEOUT_S)
+        ready = await self._controller.wait_for("ready", self._start_timeout_s())
         self._metrics_port = int(ready["metrics_port"])
 
     def _sorter_command(self) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from plc_sim.chaos.performing import Performance, Stage
+from plc_sim.chaos.performing import CannotPerform, Performance, Stage
 from plc_sim.chaos.rules import Effect
 from plc_sim.chaos.shrinking import shortest
 from plc_sim.chaos.story import Story
@@ -112,26 +112,32 @@ class Theatre:
         self._say = say
 
     async def run(self, story: Story) -> RunResult:
-        """Run a story; when it fails, keep everything and look for a shorter one."""
-        folder = self.folder_of(story)
-        _, verdict, wall_s = await self.perform(story, folder)
-        result = RunResult(story, verdict, wall_s, folder)
-        if verdict.holds:
+        """Run a story; when it fails, keep everything and look for a shorter one.
+
+        Raises
+        ------
+        CannotPerform
+            It did not come to the first parcel.
+        """
+        folder = self.folder(f"seed-{story.seed}")
+        _, result = await self.perform(story, folder)
+        if result.verdict.holds:
             shutil.rmtree(folder, ignore_errors=True)
         else:
             await self._shorten(result)
         return result
 
-    def folder_of(self, story: Story, what: str = "seed") -> Path:
-        """Return where a story leaves its files."""
-        return self._keep / f"{what}-{story.seed}"
+    def folder(self, name: str) -> Path:
+        """Return where a story of that name leaves its files."""
+        return self._keep / name
 
-    async def perform(self, story: Story, folder: Path) -> tuple[Performance, Verdict, float]:
-        """Run a story in an emptied folder and judge it."""
+    async def perform(self, story: Story, folder: Path) -> tuple[Performance, RunResult]:
+        """Run a story in an emptied folder and judge it; the folder stays."""
         shutil.rmtree(folder, ignore_errors=True)
         began_s = time.perf_counter()
         seen = await Stage(story, self._line, folder).perform()
-        return seen, judge(story, seen), time.perf_counter() - began_s
+        verdict = judge(story, seen)
+        return seen, RunResult(story, verdict, time.perf_counter() - began_s, folder)
 
     async def _shorten(self, result: RunResult) -> None:
         wanted = {breach.what for breach in result.verdict.breaches}
@@ -142,8 +148,11 @@ class Theatre:
             story = result.story.with_faults(faults)
             result.tries += 1
             self._say(f"seed {story.seed}: does it fail with {_kinds(story)} only?")
-            _, verdict, _ = await self.perform(story, folder)
-            return bool(wanted & {breach.what for breach in verdict.breaches})
+            try:
+                _, tried = await self.perform(story, folder)
+            except CannotPerform:
+                return False
+            return bool(wanted & {breach.what for breach in tried.verdict.breaches})
 
         faults = await shortest(
             result.story.faults, still_fails, lambda: time.perf_counter() < until_s
@@ -151,6 +160,18 @@ class Theatre:
         shutil.rmtree(folder, ignore_errors=True)
         result.shortest = result.story.with_faults(faults)
         result.shortest.write(result.folder / "shortest.yaml", self._line)
+
+
+def success_text(result: RunResult) -> str:
+    """Return one line about a run in which everything held."""
+    affected = ", ".join(
+        f"{len(sentences)} {effect.name.lower().replace('_', ' ')}"
+        for effect, sentences in result.verdict.effects.items()
+    )
+    explained = f" ({affected}, explained)" if affected else ""
+    story = result.story
+    told = f"seed {story.seed}: {story.protocol}, {_kinds(story)}"
+    return f"{told}: holds{explained}, {result.wall_s:.0f} s"
 
 
 def failure_text(result: RunResult) -> Iterator[str]:
@@ -163,7 +184,7 @@ def failure_text(result: RunResult) -> Iterator[str]:
         path = result.folder / "shortest.yaml"
         yield f"the shortest story that still fails ({result.tries} tries): {path}"
         yield path.read_text()
-        yield f"journal, truth and logs: {result.folder}"
+    yield f"journal, truth and logs: {result.folder}"
 
 
 def _kinds(story: Story) -> str:
