@@ -136,7 +136,12 @@ RULES: Final[dict[str, Rule]] = {
         lambda fault: fault.times or 1_000_000,
     ),
     "event_duplicated": _nothing("an edge with the same count at the same eye is the same edge"),
-    "event_reordered": _nothing("positions are latched counts, not times of arrival"),
+    "event_reordered": Rule(
+        _OUT_OF_PLACE,
+        "positions are latched counts, not times of arrival; but a record that waits for the next "
+        "one on a nearly empty line comes behind its window, as a delayed one",
+        lambda fault: fault.times or 1_000_000,
+    ),
     "event_delayed": Rule(
         _OUT_OF_PLACE,
         "a record behind its window is of a parcel that was given up there",
