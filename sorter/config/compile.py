@@ -99,6 +99,7 @@ def compile_layout(line: Line, *, balance: bool = True) -> LineLayout:
         name=line.name,
         mm_per_count=scale,
         belt_speed_mm_s=line.belt_speed_mm_s,
+        belt_speed_tolerance=line.encoder.speed_tolerance_percent / 100,
         line=_line_fields(line, balance),
         eyes=eye_table,
         scanners=_stations([station.position_mm for station in line.scanners], scale),

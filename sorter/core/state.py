@@ -271,6 +271,7 @@ def _first_registers(layout: LineLayout, capacity: int) -> Rows:
     registers[Register.MODE] = LineState.EXECUTE
     registers[Register.COUNT_BEFORE_JUMP] = NEVER
     registers[Register.COUNT_BEHIND_JUMP] = NEVER
+    registers[Register.JUMP_TICK] = -NEVER
     registers[Register.CAPACITY] = capacity
     chutes = layout.chutes
     ends = np.flatnonzero(chutes[ChuteColumn.LINE_END] == 1)

@@ -43,6 +43,7 @@ def restart_plc(
         registers[Register.LAST_SCAN_SEQ] = 0
         registers[Register.BLOCKED_EYES] = 0
     registers[Register.COUNT_BEFORE_JUMP] = NEVER
+    registers[Register.JUMP_TICK] = -NEVER
     registers[Register.LAST_INFEED] = now
     registers[Register.BOOT_ID] = boot_id
 
@@ -119,7 +120,9 @@ def take_event(
         registers[Register.MALFORMED_REPORTS] += 1
     elif repeated(event, chute_state):
         registers[Register.DUPLICATE_REPORTS] += 1
-    elif kind <= EventKind.PARCEL_MEASURED and from_before_jump(encoder, now, registers):
+    elif kind <= EventKind.PARCEL_MEASURED and from_before_jump(
+        encoder, event[EventColumn.TICK], now, registers
+    ):
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
@@ -215,7 +218,8 @@ def decide_frame(
         send_again(parcels, registers)
     for index in range(scans.shape[0]):
         encoder = scans[index, ScanColumn.ENCODER]
-        if out_of_time(encoder, now, line) or from_before_jump(encoder, now, registers):
+        tick = scans[index, ScanColumn.TICK]
+        if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
             registers[Register.MALFORMED_REPORTS] += 1
             continue
         parcel_scanned(scans[index], parcels, now, registers, line, scanners, outcomes)

@@ -57,14 +57,18 @@ def encoder_jumped(
     registers[Register.CHUTES_IMPROVED] = 1
     registers[Register.COUNT_BEFORE_JUMP] = encoder + jump if back else encoder - jump
     registers[Register.COUNT_BEHIND_JUMP] = encoder
+    registers[Register.JUMP_TICK] = event[EventColumn.TICK]
 
 
-@kernel("int64(int64, int64, int64[::1])")
-def from_before_jump(encoder: int, now: int, registers: Rows) -> int:
+@kernel("int64(int64, int64, int64, int64[::1])")
+def from_before_jump(encoder: int, tick: int, now: int, registers: Rows) -> int:
     """Return 1 for a count latched before the newest jump, which says nothing about the belt now.
 
-    The question is closed when the belt has gone half of the way back to the old counts.
+    Its tick tells, and so does the count, until the belt has gone half of the way back to the old
+    counts: of what was latched between two looks nobody knows when the encoder jumped.
     """
+    if tick < registers[Register.JUMP_TICK]:
+        return 1
     before = registers[Register.COUNT_BEFORE_JUMP]
     behind = registers[Register.COUNT_BEHIND_JUMP]
     if before == NEVER or (before > behind and now - behind > (before - behind) // 2):

@@ -16,7 +16,8 @@ class LineLayout:
     name : str
     mm_per_count : float
     belt_speed_mm_s : float
-        Nominal, for turning counts into time for people; tracking never uses it.
+        Nominal, for turning counts into time for people, and for noticing an encoder that counts
+        wrong; tracking never uses it.
     line : int64[len(LineField)]
     eyes : int64[len(EyeColumn), n]
         Ordered by position.
@@ -25,6 +26,8 @@ class LineLayout:
     chutes : int64[len(ChuteColumn), n]
     eye_names, scanner_names, scale_names, zone_names, chute_names : tuple of str
         Index in the tuple = index on the wire = column in the table.
+    belt_speed_tolerance : float
+        Share by which the belt may run faster or slower than nominal in EXECUTE.
     """
 
     name: str
@@ -41,6 +44,7 @@ class LineLayout:
     scale_names: tuple[str, ...]
     zone_names: tuple[str, ...]
     chute_names: tuple[str, ...]
+    belt_speed_tolerance: float = 0.02
 
     def counts_to_ms(self, counts: float) -> float:
         """Return the time that the belt needs for `counts` at nominal speed, in ms."""

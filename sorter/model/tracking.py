@@ -127,10 +127,11 @@ class Register(IntEnum):
     ENCODER_JUMPS = 27
     COUNT_BEFORE_JUMP = 28  # of the newest jump
     COUNT_BEHIND_JUMP = 29
-    COMMANDS = 30  # lengths of the output buffers
-    DECISIONS = 31
-    CANDIDATES = 32
-    OUTCOMES = 33
+    JUMP_TICK = 30  # PLC tick of the newest jump
+    COMMANDS = 31  # lengths of the output buffers
+    DECISIONS = 32
+    CANDIDATES = 33
+    OUTCOMES = 34
 
 
 class ChoiceColumn(IntEnum):

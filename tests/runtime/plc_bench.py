@@ -55,11 +55,13 @@ def bench_layout() -> LineLayout:
     chutes[ChuteColumn.POSITION] = (3000, 5000, 9900)
     chutes[ChuteColumn.CAPACITY] = (10, 0, 0)
     chutes[ChuteColumn.CAPACITY_LENGTH] = (0, 4000, 0)
+    line = np.zeros(len(LineField), np.int64)
+    line[LineField.WINDOW] = 90
     return LineLayout(
         name="bench",
         mm_per_count=1.0,
         belt_speed_mm_s=2000.0,
-        line=np.zeros(len(LineField), np.int64),
+        line=line,
         eyes=np.zeros((len(EyeColumn), 1), np.int64),
         scanners=np.zeros((len(StationColumn), 1), np.int64),
         scales=np.zeros((len(StationColumn), 0), np.int64),

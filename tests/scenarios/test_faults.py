@@ -10,6 +10,8 @@ import yaml
 from commands import SCENARIO
 
 from plc_sim.closed_loop import simulate
+from sorter.model.codes import Cause, FinalDisposition
+from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.replay import replay
 
 LINE = SCENARIO.parent.parent / "line.yaml"
@@ -28,7 +30,10 @@ CLEAN: list[dict[str, Any]] = [
     {"kind": "slow_divert", **FOR_A_WHILE, "chute": "A03", "delay_ms": 150},
     {"kind": "chute_full_late", **FOR_A_WHILE, "chute": "A03", "delay_s": 10},
     {"kind": "e_stop", "at_s": 10, "for_s": 5},
+    {"kind": "event_duplicated", **FOR_A_WHILE, "share": 0.2},
+    {"kind": "event_duplicated", **FOR_A_WHILE, "events": ["chute_emptied", "scan"]},
     {"kind": "plc_frozen", "at_s": 10, "for_s": 3},
+    {"kind": "plc_frozen", "at_s": 10, "for_s": 3, "belt": "stops"},
     {"kind": "map_shifted", "at_s": 10, "for_s": 2},
 ]
 """Faults that the controller can account for to the last parcel, and does."""
@@ -42,8 +47,18 @@ UNTOLD: list[dict[str, Any]] = [
 """Faults after which nobody can tell the controller where a parcel went."""
 
 
+MISCOUNTED: list[dict[str, Any]] = [
+    *({"kind": "encoder_jump", "at_s": 10, "jump_mm": mm} for mm in (100, 400, -400, -20_000)),
+    {"kind": "encoder_slip", "at_s": 10, "for_s": 10, "error": -0.05},
+    {"kind": "encoder_slip", "at_s": 10, "for_s": 10, "error": 0.05},
+    {"kind": "encoder_slip", "at_s": 10, "for_s": 2, "error": -1},
+]
+"""Faults after which no parcel is where the controller believes it."""
+KEYS = ("kind", "how", "state", "belts", "belt", "jump_mm", "error")
+
+
 def name_of(fault: dict[str, Any]) -> str:
-    return "-".join(str(fault[key]) for key in ("kind", "how", "state", "belts") if key in fault)
+    return "-".join(str(fault[key]) for key in KEYS if key in fault)
 
 
 def run(tmp_path: Path, *faults: dict[str, Any], journal: Path | None = None) -> dict[str, Any]:
@@ -78,6 +93,20 @@ def test_what_nobody_told_is_given_up_and_nothing_else(
     for line in parcels:
         assert "the controller says lost" in line
         assert noted in line
+
+
+@pytest.mark.parametrize("fault", MISCOUNTED, ids=name_of)
+def test_what_was_on_the_belt_is_lost_and_met_again_and_never_taken_for_another(
+    tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    journal = tmp_path / "journal.sqlite"
+    summary = run(tmp_path, fault, journal=journal)
+    assert summary["unaccounted"] == summary["truth_mismatches"] == 0, summary["details"]
+    assert summary["sorted"] > PARCELS // 2
+    with JournalReader(journal) as reader:
+        lost = [row for row in reader.parcels() if row.disposition == FinalDisposition.LOST]
+    assert lost
+    assert {row.cause for row in lost} == {Cause.ENCODER_JUMPED}
 
 
 def test_faults_combine_and_the_journal_replays(tmp_path: Path) -> None:

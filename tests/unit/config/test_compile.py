@@ -36,7 +36,7 @@ LINE = Line.model_validate(
         "length_mm": 5000,
         "belt_speed_mm_s": 1001,
         "max_laps": 2,
-        "encoder": {"mm_per_count": 0.5},
+        "encoder": {"mm_per_count": 0.5, "speed_tolerance_percent": 3},
         "limits": {"length_mm": 500, "width_mm": 400, "height_mm": 300, "weight_g": 9000},
         "tracking": {"window_mm": 80, "length_tolerance_mm": 50, "io_allowance_ms": 10},
         "zones": [{"name": "all", "start_mm": 0, "end_mm": 5000}],
@@ -142,6 +142,7 @@ def test_loop_and_balance() -> None:
 
 def test_eyes_are_ordered_by_position() -> None:
     layout = compile_layout(LINE)
+    assert layout.belt_speed_tolerance == 0.03
     assert layout.eye_names == ("first", "late")
     assert layout.eyes[EyeColumn.POSITION].tolist() == [200, 8000]
     assert layout.eyes[EyeColumn.INDUCTS].tolist() == [1, 0]

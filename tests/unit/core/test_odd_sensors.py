@@ -7,6 +7,7 @@ from lines import event, scan
 from tiny_line import TinyLine
 
 from sorter.model.codes import EventKind
+from sorter.model.columns import EventColumn
 from sorter.model.tracking import Register
 
 EYES = {"gate": 1, "middle": 2, "far": 3}
@@ -84,6 +85,20 @@ def test_what_was_latched_before_the_jump_opens_no_parcel_at_a_wrong_place(count
     assert line.told[told:] == []
     assert line.state.tracked_count() == 0
     line.runs_to(line.now + 1_000)
+    line.inducts(at=line.now)
+    assert line.state.tracked_count() == 1
+
+
+def test_what_was_latched_before_a_slip_was_noticed_opens_no_parcel_either() -> None:
+    """Its count may look right: an encoder that stood has the same count all the time."""
+    line = TinyLine(now=1_000_000)
+    line.jumps(-50, tick=500)
+    for tick, tracked in ((499, 0), (500, 1)):
+        edge = event(EventKind.PARCEL_PASSED, 0, line.now, 300)
+        edge[EventColumn.TICK] = tick
+        line._report(line.now, event_row=edge)
+        assert line.state.tracked_count() == tracked
+    line.plc_restarts()
     line.inducts(at=line.now)
     assert line.state.tracked_count() == 1
 

@@ -313,10 +313,10 @@ class TinyLine:
         self.line_state = LineState[state]
         self.reports(EventKind.LINE_CHANGED, 0xFFFF, b=self.line_state)
 
-    def jumps(self, counts: int) -> None:
+    def jumps(self, counts: int, tick: int = 0) -> None:
         """The encoder count goes on, or back, as no belt can; the controller has noticed."""
         self.now += counts
-        row = [0, NoticeKind.ENCODER_JUMPED, -1, self.now, 0, abs(counts), int(counts < 0)]
+        row = [0, NoticeKind.ENCODER_JUMPED, -1, self.now, tick, abs(counts), int(counts < 0)]
         self._frame(self.now, [row], [])
 
     @property

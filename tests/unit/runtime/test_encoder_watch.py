@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from lines import event, events, make_layout
 
-from sorter.model.codes import EventKind, NoticeKind
+from sorter.model.codes import EventKind, LineState, NoticeKind
 from sorter.model.columns import EventColumn
 from sorter.model.frames import Frame, Rows
-from sorter.runtime.encoder_watch import EncoderWatch
+from sorter.runtime.encoder_watch import LONGEST_LOOK_TICKS, EncoderWatch
 
-WINDOW = 90
-FASTEST_PER_TICK = 0.5
-"""Counts: twice 2,500 mm/s at one millimetre a count, in ticks of 0.1 ms."""
-
-
-def frame(encoder: int, tick: int, *counts: int, boot_id: int = 1) -> Frame:
-    edges = events(*(event(EventKind.PARCEL_PASSED, 0, count, 300, seq=9) for count in counts))
-    return Frame(boot_id, 6, encoder, tick, edges, (), 0)
+MOST_OFF = 45
+"""Half of the tracking window."""
+PER_TICK = 0.25
+"""Counts: 2,500 mm/s at one millimetre a count, in ticks of 0.1 ms."""
+EXECUTE, HELD = LineState.EXECUTE, LineState.HELD
+START = (100_000, 50_000)
 
 
-def watch_at(encoder: int = 100_000, tick: int = 50_000) -> EncoderWatch:
-    watch = EncoderWatch(make_layout())
-    watch.events(frame(encoder, tick))
+def frame(
+    encoder: int, tick: int, *rows: list[int], state: int = EXECUTE, boot_id: int = 1
+) -> Frame:
+    return Frame(boot_id, state, encoder, tick, events(*rows), (), 0)
+
+
+def edge(encoder: int, tick: int) -> list[int]:
+    row = event(EventKind.PARCEL_PASSED, 0, encoder, 300, seq=9)
+    row[EventColumn.TICK] = tick
+    return row
+
+
+def watch_at(
+    encoder: int = START[0], tick: int = START[1], state: int = EXECUTE, tolerance: float = 0.02
+) -> EncoderWatch:
+    watch = EncoderWatch(replace(make_layout(), belt_speed_tolerance=tolerance))
+    watch.events(frame(encoder, tick, state=state))
     return watch
 
 
@@ -31,48 +45,98 @@ def kinds(rows: Rows) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("moved", "ticks"),
+    ("state", "moved", "ticks"),
     [
-        (0, 0),
-        (12, 50),
-        (-WINDOW, 50),
-        (WINDOW + 25, 50),
-        (150_000, 600_000),
-        (5_000, 0),
-        (5_000, -7),
+        (EXECUTE, 25, 100),
+        (EXECUTE, 25 + MOST_OFF, 100),
+        (EXECUTE, 25 - MOST_OFF, 100),
+        (EXECUTE, -MOST_OFF, 0),
+        (EXECUTE, 5_000, 0),
+        (EXECUTE, 5_000, -7),
+        (EXECUTE, 150_000, 600_000),
+        (EXECUTE, 0, 600_000),
+        (HELD, 0, 1_000),
+        (HELD, 100, 1_000),
+        (HELD, -MOST_OFF, 1_000),
     ],
 )
-def test_what_a_belt_can_do_is_no_jump(moved: int, ticks: int) -> None:
+def test_what_a_belt_can_do_is_no_jump(state: int, moved: int, ticks: int) -> None:
     """Also a link cut of a minute, and a PLC whose clock stands still or goes back."""
-    watch = watch_at()
-    given = frame(100_000 + moved, 50_000 + ticks, 100_000 + moved)
+    watch = watch_at(state=state)
+    given = frame(START[0] + moved, START[1] + ticks, edge(START[0], START[1]), state=state)
     assert watch.events(given) is given.events
 
 
 @pytest.mark.parametrize(
-    ("moved", "back"), [(-WINDOW - 1, 1), (-100_000, 1), (WINDOW + 26, 0), (2**31, 0)]
+    ("moved", "off"),
+    [(25 + 100, 99), (25 - 100, -99), (25 - 100_000, -99_999), (25 + 2**31, 2**31)],
 )
-def test_a_jump_is_one_event_of_its_own(moved: int, back: int) -> None:
+def test_a_jump_is_one_event_of_its_own(moved: int, off: int) -> None:
     watch = watch_at()
-    rows = watch.events(frame(100_000 + moved, 50_050))
-    assert rows[:, EventColumn.SEQ :].tolist() == [
-        [0, NoticeKind.ENCODER_JUMPED, -1, 100_000 + moved, 0, abs(moved), back]
-    ]
-    assert len(watch.events(frame(100_000 + moved + 12, 50_100))) == 0, "told once"
+    encoder, tick = START[0] + moved, START[1] + 100
+    rows = watch.events(frame(encoder, tick))
+    told = rows[0].tolist()
+    assert told[: EventColumn.A] == [0, NoticeKind.ENCODER_JUMPED, -1, encoder, tick]
+    assert told[EventColumn.A] == pytest.approx(abs(off), abs=1)
+    assert told[EventColumn.B] == (off < 0)
+    assert len(watch.events(frame(encoder + 25, tick + 100))) == 0, "told once"
 
 
-def test_the_notice_stands_between_what_was_latched_before_and_behind() -> None:
-    rows = watch_at().events(frame(500, 50_050, 99_900, 99_950, 450, 480))
+def test_a_jump_while_the_line_stands_is_told_too() -> None:
+    rows = watch_at(state=HELD).events(frame(START[0] - 400, START[1] + 100, state=HELD))
+    assert kinds(rows) == [NoticeKind.ENCODER_JUMPED]
+
+
+@pytest.mark.parametrize("jump", [-100, 100, 400, -20_000])
+def test_the_notice_stands_between_what_was_latched_before_and_behind(jump: int) -> None:
+    encoder, tick = START
+    before = edge(encoder + 5, tick + 20)
+    behind = edge(encoder + 20 + jump, tick + 80)
+    rows = watch_at().events(frame(encoder + 25 + jump, tick + 100, before, behind))
     passed, jumped = int(EventKind.PARCEL_PASSED), int(NoticeKind.ENCODER_JUMPED)
-    assert kinds(rows) == [passed, passed, jumped, passed, passed]
-    late = watch_at().events(frame(500, 50_050, 99_900))
+    assert kinds(rows) == [passed, jumped, passed]
+    assert rows[1, EventColumn.TICK] == tick + 80, "what has an older tick is from before"
+    late = watch_at().events(frame(encoder + 25 + jump, tick + 100, before))
     assert kinds(late) == [passed, jumped]
+
+
+@pytest.mark.parametrize("error", [-1.0, -0.5, -0.05, 0.05, 1.0])
+def test_an_encoder_that_slips_is_noticed_before_a_parcel_leaves_its_window(error: float) -> None:
+    watch = watch_at()
+    for look in range(1, 201):
+        true = 12.5 * look
+        wrong = round(true * (1 + error))
+        if len(watch.events(frame(START[0] + wrong, START[1] + 50 * look))):
+            break
+    assert abs(wrong - true) <= 90
+    assert look < 200
+
+
+@pytest.mark.parametrize(("speed", "tolerance"), [(1.02, 0.02), (0.98, 0.02), (0.5, 1.0)])
+def test_a_belt_may_be_off_its_nominal_speed_for_as_long_as_it_likes(
+    speed: float, tolerance: float
+) -> None:
+    watch = watch_at(tolerance=tolerance)
+    for look in range(1, 2_000):
+        encoder = START[0] + round(25 * look * speed)
+        assert len(watch.events(frame(encoder, START[1] + 100 * look))) == 0
 
 
 def test_small_steps_back_add_up() -> None:
     watch = watch_at()
-    found = [len(watch.events(frame(100_000 - 40 * step, 50_000 + step))) for step in range(1, 5)]
+    found = [len(watch.events(frame(START[0] - 20 * step, START[1]))) for step in range(1, 5)]
     assert found == [0, 0, 1, 0]
+
+
+def test_a_belt_that_stood_between_two_looks_is_no_jump() -> None:
+    encoder, tick = START
+    stop = event(EventKind.LINE_CHANGED, 0xFFFF, encoder, b=HELD)
+    start = event(EventKind.LINE_CHANGED, 0xFFFF, encoder, b=EXECUTE)
+    told = watch_at().events(frame(encoder, tick + 2_000, stop, start))
+    assert kinds(told) == [EventKind.LINE_CHANGED] * 2
+    assert len(watch_at().events(frame(encoder, tick + 2_000))) == 1
+    assert len(watch_at().events(frame(encoder, tick + LONGEST_LOOK_TICKS + 1))) == 0
+    assert len(watch_at().events(frame(encoder, tick + 2_000, state=HELD))) == 0
 
 
 def test_another_start_of_the_plc_is_no_jump() -> None:
