@@ -28,7 +28,7 @@ from sorter.ports import Acknowledged
 
 NO_COMMANDS = no_rows(COMMAND_WIDTH)
 UNKNOWN = Acknowledged(0, 0, 0)
-SCAN_MS = 5
+SCAN_MS = 4
 COUNTS_PER_SCAN = 10
 
 
@@ -37,7 +37,7 @@ def bench_line() -> Line:
         name="bench",
         topology="line",
         length_mm=10_000,
-        belt_speed_mm_s=2000,
+        belt_speed_mm_s=2500,
         zones=(Zone(name="all", start_mm=0, end_mm=10_000),),
         photo_eyes=(PhotoEye(name="in", position_mm=100, inducts=True),),
         scanners=(Station(name="top", position_mm=500),),
@@ -55,13 +55,11 @@ def bench_layout() -> LineLayout:
     chutes[ChuteColumn.POSITION] = (3000, 5000, 9900)
     chutes[ChuteColumn.CAPACITY] = (10, 0, 0)
     chutes[ChuteColumn.CAPACITY_LENGTH] = (0, 4000, 0)
-    line = np.zeros(len(LineField), np.int64)
-    line[LineField.WINDOW] = 90
     return LineLayout(
         name="bench",
         mm_per_count=1.0,
-        belt_speed_mm_s=2000.0,
-        line=line,
+        belt_speed_mm_s=2500.0,
+        line=np.zeros(len(LineField), np.int64),
         eyes=np.zeros((len(EyeColumn), 1), np.int64),
         scanners=np.zeros((len(StationColumn), 1), np.int64),
         scales=np.zeros((len(StationColumn), 0), np.int64),
