@@ -58,7 +58,7 @@ def bench_layout() -> LineLayout:
     return LineLayout(
         name="bench",
         mm_per_count=1.0,
-        belt_speed_mm_s=2500.0,
+        belt_speed_mm_s=2000.0,
         line=np.zeros(len(LineField), np.int64),
         eyes=np.zeros((len(EyeColumn), 1), np.int64),
         scanners=np.zeros((len(StationColumn), 1), np.int64),
