@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-NOT_A_FILE = "is a pipe or a device, not a file"
+NOT_A_FILE = "is a folder, a pipe or a device, not a file"
 
 
 def open_regular(path: Path | str) -> BinaryIO:

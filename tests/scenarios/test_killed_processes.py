@@ -11,7 +11,7 @@ from sorter.rehearsal.killed import sort_and_kill
 
 @pytest.mark.slow
 async def test_every_parcel_is_accounted_for_after_kills_under_load(tmp_path: Path) -> None:
-    killed = await sort_and_kill(tmp_path, kills=2, seed=5, parcels=80)
+    killed = await sort_and_kill(tmp_path, kills=2, seed=5, parcels=80, speed=5)
     found = killed.comparison
     assert (found.unaccounted, found.truth_mismatches) == (0, 0), found.details
     assert found.physical == 80

@@ -69,7 +69,7 @@ def test_a_full_log_of_the_plant_gets_into_the_file_whole(tmp_path):
     busy = rig(100, arrivals={"process": "saturated"})
     busy.start_arrivals()
     with closing(TruthLog(file, busy.truth)) as log:
-        for second in range(0, 3000, 700):
+        for second in range(0, 1100, 500):
             busy.advance(second * SECOND)
             log.update()
     assert len(busy.plant.memory.log) > 0

@@ -119,7 +119,7 @@ def test_what_is_no_registry_is_refused(tmp_path):
     other.close()
     with pytest.raises(ReturnsFileError, match="not a return registry"):
         Registry.open(tmp_path / "other.sqlite")
-    with pytest.raises(ReturnsFileError, match="cannot be used"):
+    with pytest.raises(ReturnsFileError, match="not a file"):
         Registry.create(tmp_path)
 
 
