@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ Written by `sorter chaos --document docs/faults.md` from one run per kind of fau
 parcels at {rate:,.0f} parcels/h, speed {speed:g}, seed {seed}); do not edit. A parcel is *affected*
 when its end or its number of laps is another one than in the same run without any fault. *Detected
 after* is wall time from the beginning of the fault to the first look at the metrics that shows the
-alarm (one look every {look_ms:.0f} ms); "-" where no alarm came up in this run.
+alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms); "-" where
+no alarm came up in this run.
 
 | fault | detected after | alarm | parcels affected | what happens to them |
 |---|---|---|---|---|
@@ -51,30 +52,37 @@ class Alarm:
     text : str
         For people.
     value : callable or None
-        Larger than before the fault: the alarm is up. None: there is no metric to look at.
+        Rises more than without the fault: the alarm is up. None: there is no metric to look at.
+    metric : str
+        Its name in the exposition.
     """
 
     text: str
     value: Callable[[LineSnapshot], float] | None = None
+    metric: str = ""
 
 
 def _metric(name: str, label: str = "", wanted: str = "") -> Alarm:
     if not label:
-        return Alarm(f"`{name}`", lambda line: line.value(name))
+        return Alarm(f"`{name}`", lambda line: line.value(name), name)
     text = f'`{name}{{{label}="{wanted}"}}`'
-    return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0))
+    return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0), name)
 
 
 def _line_state(number: int, name: str) -> Alarm:
     return Alarm(
         f"`sorter_line_state` = {number} ({name})",
         lambda line: float(line.value("sorter_line_state") == number),
+        "sorter_line_state",
     )
 
 
-_LINK: Final = Alarm(
-    "`sorter_link_up` = 0, log `link_down`", lambda line: 1.0 - line.value("sorter_link_up")
-)
+def _down(name: str, log: str = "") -> Alarm:
+    text = f"`{name}` = 0" + (f", log `{log}`" if log else "")
+    return Alarm(text, lambda line: 1.0 - line.value(name), name)
+
+
+_LINK: Final = _down("sorter_link_up", "link_down")
 _MISSED_EYES: Final = _metric("sorter_eyes_missed_total")
 _ANOMALY: Final = _metric("sorter_anomalies_total")
 _SLOW: Final = _metric("sorter_loop_overruns_total")
@@ -111,8 +119,8 @@ ALARMS: Final[dict[str, Alarm]] = {
     "link_half_open": _LINK,
     "link_latency": _SLOW,
     "link_loss": _SLOW,
-    "host_down": Alarm("log `host_*`, parcels to the no-data outlet"),
-    "disk_full": _metric("sorter_journal_lag_events"),
+    "host_down": _down("sorter_host_up"),
+    "disk_full": _metric("sorter_journal_refusals_total"),
     "clock_step": Alarm("none is needed: nothing that decides looks at it"),
     "kill_controller": Alarm("the process ends: systemd starts it again, log `looked_back`"),
     "kill_plc": _LINK,
@@ -128,6 +136,8 @@ class Row:
     detected_s: float | None
     affected: int
     happened: str
+    broken: tuple[str, ...] = ()
+    """What did not hold in this run."""
 
 
 async def measured_document(
@@ -146,16 +156,19 @@ async def measured_document(
     str
         The document.
     """
-    holds, baseline, _ = await _run(theatre, story, (), say)
+    broken, baseline, usual = await _run(theatre, story, (), say)
+    holds = not broken
     shape = LineShape.of(load_yaml_model(line, LineFile), story.parcels, RATE_PARCELS_PER_H)
+    # While parcels come: a fault that meets an empty belt shows nothing.
+    shape = replace(shape, span_s=story.arrivals_s)
     rows = []
     for kind in kinds:
         fault = example(kind, shape, story.seed)
-        held, ends, seen = await _run(theatre, story, (fault,), say)
-        holds = holds and held
+        broken, ends, seen = await _run(theatre, story, (fault,), say)
+        holds = holds and not broken
         changed = {n: end for n, end in ends.items() if end != baseline.get(n)}
-        detected_s = detection_s(ALARMS[kind], fault, seen, story.speed)
-        rows.append(Row(kind, detected_s, len(changed), _happened(changed)))
+        detected_s = detection_s(ALARMS[kind], began_s(fault, story), seen, usual)
+        rows.append(Row(kind, detected_s, len(changed), _happened(changed), broken))
     return holds, document_text(rows, story)
 
 
@@ -176,41 +189,58 @@ def document_text(rows: Sequence[Row], story: Story) -> str:
     lines = []
     for row in rows:
         detected = "-" if row.detected_s is None else f"{row.detected_s:.2f} s"
-        happened = f"{row.happened}: {RULES[row.kind].because}"
+        failed = f"**did not hold** ({', '.join(row.broken)}); " if row.broken else ""
+        happened = f"{failed}{row.happened}: {RULES[row.kind].because}"
         alarm = ALARMS[row.kind].text
         lines.append(f"| `{row.kind}` | {detected} | {alarm} | {row.affected} | {happened} |\n")
     return head + "".join(lines)
 
 
-def detection_s(alarm: Alarm, fault: Any, seen: Performance, speed: float) -> float | None:
-    """Return the wall time from a fault's beginning to its alarm; None: it did not come up."""
-    began_s = float(getattr(fault, "at_s", 0.0)) / speed
-    if alarm.value is None:
+def began_s(fault: Any, story: Story) -> float:
+    """Return the wall time from the first parcel's coming to the beginning of a fault."""
+    if hasattr(fault, "from_parcel"):
+        return float(fault.from_parcel) * 3600 / story.rate_parcels_per_h / story.speed
+    return float(getattr(fault, "at_s", 0.0)) / story.speed
+
+
+def detection_s(
+    alarm: Alarm, fault_s: float, seen: Performance, usual: Performance
+) -> float | None:
+    """Return the wall time from a fault's beginning to its alarm; None: it did not come up.
+
+    What the alarm's metric does by itself, as without any fault, does not count.
+    """
+    value = alarm.value
+    if value is None:
         return None
-    before = 0.0
-    for at_s, line in seen.timeline:
-        if at_s < began_s:
-            before = alarm.value(line)
-        elif alarm.value(line) > before:
-            return at_s - began_s
+
+    def risen(run: Performance, at_s: float) -> float:
+        values = [value(line) for looked_s, line in run.timeline if looked_s <= at_s]
+        before = [value(line) for looked_s, line in run.timeline if looked_s < fault_s]
+        return (values or [0.0])[-1] - (before or [0.0])[-1]
+
+    for at_s, _ in seen.timeline:
+        if at_s >= fault_s and risen(seen, at_s) > max(0.0, risen(usual, at_s)):
+            return at_s - fault_s
     return None
 
 
 async def _run(
     theatre: Theatre, story: Story, faults: tuple[Fault, ...], say: Callable[[str], None]
-) -> tuple[bool, dict[int, tuple[str, ...]], Performance]:
-    """Return whether everything held, and how each physical parcel ended."""
+) -> tuple[tuple[str, ...], dict[int, tuple[str, ...]], Performance]:
+    """Return what did not hold, and how each physical parcel ended."""
     told = story.with_faults(faults)
     folder = theatre.folder("-".join(("only", *told.kinds)))
     seen, result = await theatre.perform(told, folder)
     say(success_text(result) if result.verdict.holds else "\n".join(failure_text(result)))
+    broken = tuple(breach.what for breach in result.verdict.breaches)
     try:
         records = account_for(seen.journal, seen.truth).records
     except SorterError:
-        return False, {}, seen
-    if result.verdict.holds:
+        return broken, {}, seen
+    if not broken:
         shutil.rmtree(folder)
-    return result.verdict.holds, {number: _end(all_of) for number, all_of in records.items()}, seen
+    return broken, {number: _end(all_of) for number, all_of in records.items()}, seen
 
 
 def _end(records: Sequence[Record]) -> tuple[str, ...]:

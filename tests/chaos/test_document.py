@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from plc_sim.chaos.document import ALARMS, Row, detection_s, document_text
+from plc_sim.chaos.document import ALARMS, Row, began_s, detection_s, document_text
 from plc_sim.chaos.drawing import CATALOGUE
 from plc_sim.chaos.performing import Performance
+from plc_sim.chaos.rules import RULES
 from plc_sim.chaos.story import draw_story
 from plc_sim.scenario import Fault
 from sorter.rehearsal.snapshot import LineSnapshot
 
 LINE = Path(__file__).parents[2] / "config" / "line.yaml"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 
 
 def look(up: float) -> LineSnapshot:
@@ -26,15 +28,42 @@ def test_every_kind_of_fault_has_an_alarm_and_a_row() -> None:
     text = document_text([Row(kind, None, 0, "nothing") for kind in CATALOGUE], draw_story(1, LINE))
     for kind in CATALOGUE:
         assert f"| `{kind}` | - | " in text
+    broken = document_text([Row("jam", 1.5, 2, "2 lost", ("counted twice",))], draw_story(1, LINE))
+    assert "| `jam` | 1.50 s | " in broken
+    assert "| 2 | **did not hold** (counted twice); 2 lost: " in broken
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {6}
 
 
 def test_detection_is_counted_from_the_beginning_of_the_fault(tmp_path: Path) -> None:
     adapter: TypeAdapter[Fault] = TypeAdapter(Fault)
     cut = adapter.validate_python({"kind": "link_cut", "at_s": 8, "for_s": 4})
+    fault_s = began_s(cut, draw_story(1, LINE, speed=4.0))
+    usual = Performance(tmp_path)
     seen = Performance(tmp_path)
     seen.timeline = [(1.0, look(1)), (1.9, look(1)), (2.1, look(1)), (2.4, look(0)), (3.0, look(1))]
-    assert detection_s(ALARMS["link_cut"], cut, seen, speed=4.0) == pytest.approx(0.4)
-    seen.timeline = [(1.0, look(1)), (3.0, look(1))]
-    assert detection_s(ALARMS["link_cut"], cut, seen, speed=4.0) is None
-    assert detection_s(ALARMS["swapped_codes"], cut, seen, speed=4.0) is None
+    alarm = ALARMS["link_cut"]
+    assert detection_s(alarm, fault_s, seen, usual) == pytest.approx(0.4)
+    # What happens without the fault as well is no alarm.
+    usual.timeline = [(1.0, look(1)), (2.3, look(0))]
+    assert detection_s(alarm, fault_s, seen, usual) is None
+    usual.timeline = seen.timeline = [(1.0, look(1)), (3.0, look(1))]
+    assert detection_s(alarm, fault_s, seen, usual) is None
+    assert detection_s(ALARMS["swapped_codes"], fault_s, seen, usual) is None
+
+
+def test_a_fault_of_parcels_begins_when_the_first_of_them_comes() -> None:
+    adapter: TypeAdapter[Fault] = TypeAdapter(Fault)
+    unread = adapter.validate_python({"kind": "no_read", "from_parcel": 40, "parcels": 2})
+    story = draw_story(1, LINE, speed=4.0)
+    assert began_s(unread, story) == pytest.approx(40 * 3600 / story.rate_parcels_per_h / 4)
+
+
+def test_the_committed_document_has_a_row_for_every_kind_of_fault() -> None:
+    lines = DOCUMENT.read_text().splitlines()
+    rows = [line.split("|")[1].strip() for line in lines if line.startswith("| `")]
+    assert rows == [f"`{kind}`" for kind in CATALOGUE]
+    for kind, line in zip(CATALOGUE, lines[-len(CATALOGUE) :], strict=True):
+        _, _, _, alarm, affected, happened, _ = (cell.strip() for cell in line.split("|"))
+        assert alarm == ALARMS[kind].text
+        assert affected.isdigit()
+        assert happened.endswith(RULES[kind].because)

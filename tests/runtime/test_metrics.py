@@ -5,12 +5,15 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from plc_bench import Bench, BenchState, bench_layout
 from prometheus_client.parser import text_string_to_metric_families
 
+from plc_sim.chaos.document import ALARMS
+from sorter.config.load import load_line
 from sorter.errors import SorterError
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
@@ -28,10 +31,12 @@ from sorter.model.columns import EVENT_WIDTH, ChuteStateColumn, RuleColumn
 from sorter.model.frames import Frame, no_rows
 from sorter.model.plan import ReturnsPolicy
 from sorter.runtime.exposition import LineCollector, MetricsServer
+from sorter.runtime.journal import RunInfo, ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics, SampleStore
 from sorter.runtime.supervisor import LinkSupervisor
 
+CONFIG = Path(__file__).parents[2] / "config"
 EMPTY_POLICY = ReturnsPolicy(
     (), (), np.full(1, NONE, np.int64), np.zeros((len(RuleColumn), 0), np.int64)
 )
@@ -48,7 +53,7 @@ def outcomes(*rows: tuple[int, int, int, int]) -> np.ndarray:
 class Served:
     """A metrics endpoint on a free port."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: ThreadedJournal | None = None) -> None:
         bench = Bench()
         self.metrics = LineMetrics(bench_layout())
         self.client = MailboxClient(bench, bench.mailbox, 1)
@@ -56,16 +61,26 @@ class Served:
         self.registry = Registry.create(":memory:")
         host = RegistryHost(self.registry, EMPTY_POLICY)
         self.server = MetricsServer(
-            "127.0.0.1", 0, LineCollector(self.metrics, self.client, [self.link], host)
+            "127.0.0.1", 0, LineCollector(self.metrics, self.client, [self.link], host, journal)
         )
 
-    def scrape(self) -> Scrape:
+    def close(self) -> None:
+        self.server.close()
+        self.registry.close()
+
+    def text(self) -> str:
         url = f"http://127.0.0.1:{self.server.port}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            text = answer.read().decode()
+            return str(answer.read().decode())
+
+    def types(self) -> set[str]:
+        """Return the names of all metrics, with samples or without."""
+        return {line.split()[2] for line in self.text().splitlines() if line.startswith("# TYPE")}
+
+    def scrape(self) -> Scrape:
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families(self.text())
             for sample in family.samples
         }
 
@@ -74,8 +89,25 @@ class Served:
 def served() -> Iterator[Served]:
     endpoint = Served()
     yield endpoint
-    endpoint.server.close()
-    endpoint.registry.close()
+    endpoint.close()
+
+
+def test_the_alarms_that_the_fault_document_names_are_metrics(tmp_path: Path) -> None:
+    line = load_line(CONFIG / "small_line.yaml")
+    info = RunInfo(line.layout, line.plan, line.files, {})
+    journal = ThreadedJournal(tmp_path / "journal.sqlite", info)
+    served = Served(journal)
+    try:
+        scraped = served.scrape()
+        types = served.types()
+    finally:
+        served.close()
+        journal.close()
+    named = {alarm.metric for alarm in ALARMS.values()} - {""}
+    assert len(named) > 10
+    assert named <= types
+    labels = {f"{name}={value}" for _, pairs in scraped for name, value in pairs}
+    assert {"result=missed", "state=jammed", "state=full"} <= labels
 
 
 def test_scrape_of_an_idle_line(served: Served) -> None:

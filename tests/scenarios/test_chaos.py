@@ -1,4 +1,4 @@
-"""``sorter chaos`` as a user types it; a longer run with a fresh seed is a step of ``.ci/run``."""
+"""``sorter chaos`` as a user types it; ``make chaos`` runs it for longer, with a fresh seed."""
 
 from __future__ import annotations
 
