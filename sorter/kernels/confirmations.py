@@ -306,19 +306,24 @@ def zone_cleared(
 def repeated(event: Rows, chute_state: Rows) -> int:
     """Return 1 for a chute's report that came before, or that a newer one has overtaken.
 
-    Only an entry of the same count and time is the same one: a belt that stands counts nothing,
-    while parcels go on sliding. What a chute was before it changed says nothing about it now.
+    Only an entry or emptying of the same count and time is the same one: a belt that stands counts
+    nothing, while parcels go on sliding. What a chute was before it changed says nothing about it
+    now.
     """
     kind = event[EventColumn.KIND]
     chute = event[EventColumn.SOURCE]
     encoder = event[EventColumn.ENCODER]
-    if kind == EventKind.CHUTE_ENTERED:
+    if kind == EventKind.CHUTE_ENTERED or kind == EventKind.CHUTE_EMPTIED:  # noqa: PLR1714
+        count_column, tick_column = ChuteStateColumn.LAST_ENTRY, ChuteStateColumn.LAST_ENTRY_TICK
+        if kind == EventKind.CHUTE_EMPTIED:
+            count_column = ChuteStateColumn.LAST_EMPTIED
+            tick_column = ChuteStateColumn.LAST_EMPTIED_TICK
         tick = event[EventColumn.TICK]
-        same_count = chute_state[ChuteStateColumn.LAST_ENTRY, chute] == encoder
-        if same_count and chute_state[ChuteStateColumn.LAST_ENTRY_TICK, chute] == tick:
+        same_count = chute_state[count_column, chute] == encoder
+        if same_count and chute_state[tick_column, chute] == tick:
             return 1
-        chute_state[ChuteStateColumn.LAST_ENTRY, chute] = encoder
-        chute_state[ChuteStateColumn.LAST_ENTRY_TICK, chute] = tick
+        chute_state[count_column, chute] = encoder
+        chute_state[tick_column, chute] = tick
     elif kind == EventKind.CHUTE_CHANGED:
         if encoder < chute_state[ChuteStateColumn.LAST_CHANGE, chute]:
             return 1

@@ -188,7 +188,9 @@ class ChuteStateColumn(IntEnum):
     RESERVED_LENGTH = 4
     LAST_ENTRY = 5  # count and tick of the newest entry reported
     LAST_ENTRY_TICK = 6
-    LAST_CHANGE = 7  # count of the newest state reported
+    LAST_EMPTIED = 7  # count and tick of the newest emptying reported
+    LAST_EMPTIED_TICK = 8
+    LAST_CHANGE = 9  # count of the newest state reported
 
 
 class RuleColumn(IntEnum):

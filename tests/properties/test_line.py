@@ -120,6 +120,10 @@ class Line(RuleBasedStateMachine):
     def break_something(self, what: str) -> None:
         setattr(self.world, what, 1 + getattr(self.world, what))
 
+    @rule(what=st.lists(st.sampled_from(["dropped", "doubled", "delayed", ""]), max_size=6))
+    def tamper_with_records(self, what: list[str]) -> None:
+        self.world.tampered = what
+
     @rule(zone=st.integers(0, 1))
     def clear_zone(self, zone: int) -> None:
         self.world.clear(zone)
@@ -187,6 +191,7 @@ class Line(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         world = self.world
+        world.tampered = []
         world.blind_eyes = world.broken_diverts = world.blind_scans = world.link_delay = 0
         for chute in range(7):
             self.change_chute(chute, 1)
@@ -236,6 +241,26 @@ def test_without_faults_every_parcel_gets_where_its_class_belongs(loop: bool) ->
     outcomes += run_empty(world)
     assert sorted(closings(outcomes)) == sorted(expected)
     assert not [row for row in outcomes if row[OutcomeColumn.KIND] == OutcomeKind.EYE_MISSED]
+
+
+def test_records_that_all_come_twice_change_nothing() -> None:
+    stories = []
+    for doubled in (False, True):
+        world = World(loop=True)
+        outcomes = []
+        for identity in range(1, 5):
+            world.tampered = ["doubled"] * 1_000 * doubled
+            assert world.enter(300, scan(0, identity=identity, category=identity % 2))
+            outcomes += run_empty(world, 20)
+        outcomes += run_empty(world, 100)
+        assert world.state.chutes[ChuteStateColumn.PARCELS, 3] == 2
+        world.tampered = ["doubled"] * 1_000 * doubled
+        empties = event(EventKind.CHUTE_EMPTIED, 3, world.encoder, 1)
+        world.post(world.encoder, empties)
+        outcomes += run_empty(world)
+        stories.append((closings(outcomes), world.state.chutes[ChuteStateColumn.PARCELS].tolist()))
+    assert stories[0] == stories[1]
+    assert len(stories[0][0]) == 4
 
 
 def test_a_failed_divert_does_not_shift_the_queue() -> None:

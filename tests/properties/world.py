@@ -12,6 +12,8 @@ from sorter.model.columns import ChuteColumn, CommandColumn
 from sorter.model.frames import Decisions, Inputs
 
 ENTRY_DELAY = 400
+DELAY = 700
+"""Counts that a delayed record is late: others overtake it."""
 
 
 @dataclass
@@ -46,6 +48,8 @@ class World:
     """Chute entries that were reported."""
     records: int = 0
     """Posted so far: of two at the same count the first posted comes first."""
+    tampered: list[str] = field(default_factory=list)
+    """What is done to the next records: ``dropped``, ``doubled``, ``delayed``."""
     link_delay: int = 0
     """Counts after which the controller hears of what the PLC has posted."""
 
@@ -54,8 +58,14 @@ class World:
         self.chutes = self.state.layout.chutes
 
     def post(self, at: int, record: list[int]) -> None:
-        self.records += 1
-        self.posted.append((at, self.records, record))
+        """Put a record into the ring, if nothing happens to it on the way."""
+        tampered = self.tampered.pop() if self.tampered else ""
+        if tampered == "dropped":
+            return
+        at += DELAY if tampered == "delayed" else 0
+        for _ in range(2 if tampered == "doubled" else 1):
+            self.records += 1
+            self.posted.append((at, self.records, record))
 
     def enter(self, length: int, read: list[int] | None) -> bool:
         """Put a parcel in front of the induction when there is a gap for it."""

@@ -157,6 +157,20 @@ def test_an_entry_reported_twice_is_counted_once() -> None:
     assert line.counted("DUPLICATE_REPORTS") == 1
 
 
+def test_an_emptying_reported_twice_takes_out_its_parcels_once() -> None:
+    line = TinyLine()
+    for at in (1_000, 9_000, 17_000):
+        parcel = line.known_parcel(at=at, identity=at).passes("gate")
+        line.fires(parcel)
+        parcel.enters("shelf_a")
+    line.empties("shelf_a", 1)
+    line.empties("shelf_a", 1)
+    assert line.fill_of("shelf_a") == (2, 0)
+    line.runs_to(line.now + 1)
+    line.empties("shelf_a", 1)
+    assert line.fill_of("shelf_a") == (1, 0)
+
+
 def test_an_overtaken_state_of_a_chute_is_not_believed() -> None:
     line = TinyLine()
     line.runs_to(1_000)
