@@ -36,11 +36,13 @@ class Encoder(Section):
     """Belt encoder."""
 
     mm_per_count: Annotated[float, Field(gt=0, le=100)] = 1.0
-    speed_tolerance_percent: Annotated[float, Field(gt=0, le=100)] = 2.0
+    speed_tolerance_percent: Annotated[float, Field(gt=0, le=100)] = 100.0
     """How far the belt's speed may be from nominal while the line is in EXECUTE.
 
-    When the encoder counts more or less than that for a while, it has jumped or slips. Slips below
-    it go unnoticed; 100: only what is twice too fast, or backward, is noticed.
+    When the encoder counts more or less than that for a while, it has jumped or slips, and the
+    parcels on the belt are given up. Set it to what the belt was measured to keep: a belt that is
+    merely slower than its data sheet must not lose parcels. Slips below it go unnoticed; with 100,
+    only what is twice too fast, or backward, is noticed.
     """
 
 

@@ -44,7 +44,7 @@ class LineLayout:
     scale_names: tuple[str, ...]
     zone_names: tuple[str, ...]
     chute_names: tuple[str, ...]
-    belt_speed_tolerance: float = 0.02
+    belt_speed_tolerance: float = 1.0
 
     def counts_to_ms(self, counts: float) -> float:
         """Return the time that the belt needs for `counts` at nominal speed, in ms."""

@@ -94,8 +94,8 @@ FORM = {
     ),
     "list for a mapping": Break(
         LINE,
-        "    mm_per_count: 1.0",
-        "    - 1.0",
+        "    mm_per_count: 1.0\n    speed_tolerance_percent: 2 #",
+        "    - 1.0 #",
         "line.encoder",
         "encoder:",
         "a list is not allowed here",
@@ -103,8 +103,8 @@ FORM = {
     ),
     "nothing for a mapping": Break(
         LINE,
-        "    mm_per_count: 1.0",
-        "",
+        "    mm_per_count: 1.0\n    speed_tolerance_percent: 2 #",
+        "    #",
         "line.encoder",
         "encoder:",
         "nothing is not allowed here",
