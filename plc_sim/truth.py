@@ -327,6 +327,8 @@ def _text(code: bytes) -> str:
 
 def _faults(cell: int) -> tuple[str, ...]:
     """Return the names of the faults in a cell, oldest first."""
+    if not cell:
+        return ()
     names: list[str] = []
     while cell:
         names.append(_FAULTS[cell & 15])

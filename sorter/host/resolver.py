@@ -90,8 +90,7 @@ class RegistryHost:
         self._generation = registry.generation()
         self._calls = 0
         self._row_limit = preload + REMEMBERED_ALIASES
-        for record in registry.all_facts(preload):
-            self._remember(record[0].encode(), record)
+        self._preload(list(registry.all_facts(preload)))
 
     def resolve(self, scans: Sequence[ScanRead]) -> Rows:
         """Return ``int64[len(scans), SCAN_WIDTH]``: verdict and facts of each result."""
@@ -207,6 +206,32 @@ class RegistryHost:
             return -1
         return self._remember(code, record)
 
+    def _preload(self, records: list[FactsRow]) -> None:
+        """Put records into the empty memory, all at once: one by one takes three times as long."""
+        count = len(records)
+        self._rows = {record[0].encode(): row for row, record in enumerate(records)}
+        self._seen = [self._generation] * count
+        while len(self._facts) < count:
+            self._facts = np.zeros((2 * len(self._facts), SCAN_WIDTH), np.int64)
+        if count:
+            self._facts[:count, _VERDICT:] = [self._cells(record) for record in records]
+
+    def _cells(self, record: FactsRow) -> tuple[int, ...]:
+        """Return what a record says as cells of a row, from the verdict on."""
+        _, hashed, grade, category, reason, hazmat, value_cents, country, days_held = record
+        return (
+            int(ScanVerdict.READ),
+            hashed,
+            1,
+            grade,
+            self._categories.get(category, NONE),
+            reason,
+            hazmat,
+            value_cents,
+            self._countries.get(country, NONE),
+            days_held,
+        )
+
     def _remember(self, code: bytes, record: FactsRow) -> int:
         """Put a record into memory under a payload and return its row."""
         row = self._rows.get(code, -1)
@@ -219,19 +244,7 @@ class RegistryHost:
             self._rows[code] = row
             if row == len(self._facts):
                 self._facts = np.concatenate((self._facts, np.zeros_like(self._facts)))
-        _, hashed, grade, category, reason, hazmat, value_cents, country, days_held = record
-        self._facts[row, _VERDICT:] = (
-            ScanVerdict.READ,
-            hashed,
-            1,
-            grade,
-            self._categories.get(category, NONE),
-            reason,
-            hazmat,
-            value_cents,
-            self._countries.get(country, NONE),
-            days_held,
-        )
+        self._facts[row, _VERDICT:] = self._cells(record)
         self._seen[row] = self._generation
         return row
 

@@ -50,6 +50,9 @@ class EncoderWatch:
     def events(self, frame: Frame) -> Rows:
         """Return the frame's events, with the notice of a jump where it belongs."""
         encoder, tick, line_state = frame.encoder_count, frame.tick_100us, frame.line_state
+        if tick == self._tick and encoder == self._encoder and frame.boot_id == self._boot_id:
+            self._line_state = line_state
+            return frame.events  # the same PLC scan once more
         last, last_tick, last_state = self._encoder, self._tick, self._line_state
         self._encoder, self._tick, self._line_state = encoder, tick, line_state
         if frame.boot_id != self._boot_id:

@@ -22,6 +22,7 @@ _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _HEARTBEAT_AT = int(wire.COMMAND_HEARTBEAT)
+_TICK = int(Header.TICK)
 
 
 class MailboxClient:
@@ -71,6 +72,7 @@ class MailboxClient:
         self._block_cells = memoryview(self._block.data)
         self._status = np.zeros(wire.STATUS_WORDS, np.uint16)
         self._header = np.zeros(len(Header), np.int64)
+        self._header_cells = memoryview(self._header.data)
         self._rows = np.zeros((max(wire.WINDOW_SLOTS, EVENTS_AT_ONCE), EVENT_WIDTH), np.int64)
         self._epoch = controller_epoch
         self._own_heartbeat = 0
@@ -247,7 +249,7 @@ class MailboxClient:
         # A copy of our own: the bus may use its buffer again for the ring reads that follow, and
         # the kernel takes native writable words only.
         self._status[:] = words
-        tick = int(self._header[Header.TICK])
+        tick = self._header_cells[_TICK]
         count = decode_status(self._status, self._low_first, self._header, self._rows)
         if count == OTHER_BOOT:
             version = int(self._header[Header.VERSION])
@@ -260,10 +262,10 @@ class MailboxClient:
                 )
             self._start_boot()
             count = decode_status(self._status, self._low_first, self._header, self._rows)
-        elif not count and not self._probing and self._header[Header.TICK] < tick:
+        elif not count and not self._probing and self._header_cells[_TICK] < tick:
             raise LinkRejected(
                 self._bus.name,
-                f"the status block is {(tick - int(self._header[Header.TICK])) / 10:.1f} ms older "
+                f"the status block is {(tick - self._header_cells[_TICK]) / 10:.1f} ms older "
                 "than the one before it; does something between PLC and controller keep old words?",
             )
         return count
