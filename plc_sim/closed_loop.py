@@ -16,7 +16,7 @@ from plc_sim.feed import FeedParcel
 from plc_sim.inprocess import InProcessBus, VirtualClock
 from plc_sim.rig import Rig
 from plc_sim.scenario import line_path, load_scenario
-from sorter.app.closed import FeedRow, announce_returns, run_on
+from sorter.app.closed import ClosedLine, FeedRow, announce_returns, run_on
 from sorter.app.soak import Rounds, soak_on
 from sorter.config.load import load_line
 from sorter.errors import JournalError
@@ -66,14 +66,11 @@ def simulate(
     registry, rows = announce_returns(parcels, seed)
     rig = Rig(scenario, loaded.line_file, [_parcel(row) for row in rows], seed)
     rig.start_arrivals()
+    notes = {"scenario": scenario.name, "seed": str(seed)}
     with registry:
         summary = run_on(
-            loaded,
-            clock=VirtualClock(rig),
-            bus=InProcessBus(rig),
-            registry=registry,
+            ClosedLine(loaded, VirtualClock(rig), InProcessBus(rig), registry, notes),
             journal_path=journal_path,
-            notes={"scenario": scenario.name, "seed": str(seed)},
             drained=lambda: rig.finished,
             truth=rig.truth.ends,
             progress=progress,
@@ -116,15 +113,12 @@ def soak(
     rig = Rig(scenario, loaded.line_file, [_parcel(row) for row in rows], seed)
     rig.start_arrivals()
     seeds = itertools.count(seed + 1)
+    notes = {"scenario": scenario.name, "seed": str(seed)}
     with registry:
         result = soak_on(
-            loaded,
-            clock=VirtualClock(rig),
-            bus=InProcessBus(rig),
-            registry=registry,
+            ClosedLine(loaded, VirtualClock(rig), InProcessBus(rig), registry, notes),
             journal_path=journal_path,
             journal_bytes=SOAK_JOURNAL_BYTES,
-            notes={"scenario": scenario.name, "seed": str(seed)},
             rounds=Rounds(
                 parcels=len(rows),
                 count=count,

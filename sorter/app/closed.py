@@ -7,12 +7,13 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sorter.app.assembly import assemble, run_info, summary_of
+from sorter.app.assembly import Controller, assemble, run_info, summary_of
 from sorter.app.drained import UntilDrained
 from sorter.config.load import LoadedLine
 from sorter.host.generate import FeedRow, feed_row, generate_returns
@@ -21,12 +22,13 @@ from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal
 from sorter.runtime.journal_parcels import ParcelRow
+from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.supervisor import Pause
 from sorter.runtime.truth_file import TruthRow
 
-__all__ = ["FeedRow", "announce_returns", "run_on"]
+__all__ = ["ClosedLine", "FeedRow", "announce_returns", "run_on"]
 
 UNHURRIED_PERIOD_NS = 100_000_000
 """Longest wait on a bus that reports all news at once; 5 ms, the live value, is for polled ones."""
@@ -40,30 +42,82 @@ def announce_returns(count: int, seed: int) -> tuple[Registry, list[FeedRow]]:
     return registry, [feed_row(item) for item in returns]
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedLine:
+    """A line whose time passes only when its bus lets it: for example a simulator's.
+
+    Attributes
+    ----------
+    loaded : LoadedLine
+    clock, bus
+    registry : Registry
+    notes : dict of str to str
+        Kept in the journal.
+    """
+
+    loaded: LoadedLine
+    clock: Clock
+    bus: FieldBus
+    registry: Registry
+    notes: dict[str, str]
+
+    def journal(self, path: Path | None, limits: Limits | None = None) -> InlineJournal:
+        """Begin a journal; without a path it keeps counts and hash only."""
+        loaded = self.loaded
+        return InlineJournal(path, run_info(loaded, self.notes), commit_steps_for(loaded), limits)
+
+    def controller(self, journal: InlineJournal) -> Controller:
+        """Wire a controller that waits on the line's time, also while the link is broken."""
+        return assemble(
+            self.loaded,
+            clock=self.clock,
+            bus=self.bus,
+            host=RegistryHost(self.registry, self.loaded.policy),
+            journal=journal,
+            controller_epoch=1,
+            timing=LoopTiming(period_ns=UNHURRIED_PERIOD_NS),
+            generator=np.random.default_rng(0),
+            pause=pause_on(self.clock, self.bus),
+        )
+
+    def run(
+        self,
+        controller: Controller,
+        drained: Callable[[], bool],
+        ended: Callable[[], bool],
+        progress: Callable[[int], None],
+    ) -> float:
+        """Run a controller to the end; see :class:`~sorter.app.drained.UntilDrained`.
+
+        Returns
+        -------
+        float
+            Wall time that it took, in s.
+        """
+        until = UntilDrained(
+            drained, self.clock, controller.state, self.loaded.layout, ended, progress
+        )
+        started_s = time.perf_counter()
+        with no_collections():
+            asyncio.run(controller.loop.run(until))
+        return time.perf_counter() - started_s
+
+
 def run_on(
-    loaded: LoadedLine,
+    line: ClosedLine,
     *,
-    clock: Clock,
-    bus: FieldBus,
-    registry: Registry,
     journal_path: Path | None,
-    notes: dict[str, str],
     drained: Callable[[], bool],
     truth: Callable[[], Sequence[TruthRow]],
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Run the controller on a given clock and bus until the line is empty on both sides.
+    """Run the controller until the line is empty on both sides.
 
     Parameters
     ----------
-    loaded : LoadedLine
-    clock, bus
-        For example a simulator's.
-    registry : Registry
+    line : ClosedLine
     journal_path : Path or None
         None keeps counts and hash only.
-    notes : dict of str to str
-        Kept in the journal.
     drained : callable
         Whether no parcel will come and none is on the belt any more.
     truth : callable
@@ -77,18 +131,8 @@ def run_on(
         The summary of the run, reconciled with the truth.
     """
     started_s = time.perf_counter()
-    journal = InlineJournal(journal_path, run_info(loaded, notes), commit_steps_for(loaded))
-    controller = assemble(
-        loaded,
-        clock=clock,
-        bus=bus,
-        host=RegistryHost(registry, loaded.policy),
-        journal=journal,
-        controller_epoch=1,
-        timing=LoopTiming(period_ns=UNHURRIED_PERIOD_NS),
-        generator=np.random.default_rng(0),
-        pause=pause_on(clock, bus),
-    )
+    journal = line.journal(journal_path)
+    controller = line.controller(journal)
     parcels: list[ParcelRow] = []
 
     def ended() -> bool:
@@ -96,12 +140,10 @@ def run_on(
         parcels.extend(journal.parcels())
         return True
 
-    until = UntilDrained(drained, clock, controller.state, loaded.layout, ended, progress)
-    with no_collections():
-        asyncio.run(controller.loop.run(until))
+    line.run(controller, drained, ended, progress)
     wall_s = time.perf_counter() - started_s
-    found = reconcile_rows(parcels, loaded.layout.chute_names, truth())
-    return summary_of(controller, journal, loaded, "in_process", wall_s, found)
+    found = reconcile_rows(parcels, line.loaded.layout.chute_names, truth())
+    return summary_of(controller, journal, line.loaded, "in_process", wall_s, found)
 
 
 def pause_on(clock: Clock, bus: FieldBus) -> Pause:

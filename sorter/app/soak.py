@@ -14,19 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sorter.app.assembly import Controller, assemble, run_info
-from sorter.app.closed import UNHURRIED_PERIOD_NS, commit_steps_for, no_collections
-from sorter.app.drained import UntilDrained
-from sorter.config.load import LoadedLine
-from sorter.host.registry import Registry
-from sorter.host.resolver import RegistryHost
-from sorter.ports import Clock, FieldBus
+from sorter.app.assembly import Controller
+from sorter.app.closed import ClosedLine
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
-from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.soak_report import TENTHS, Latency, Sample, look_at, report
 from sorter.runtime.truth_file import TruthRow
 
@@ -115,14 +107,10 @@ class _Soak:
 
 
 def soak_on(
-    loaded: LoadedLine,
+    line: ClosedLine,
     *,
-    clock: Clock,
-    bus: FieldBus,
-    registry: Registry,
     journal_path: Path,
     journal_bytes: int,
-    notes: dict[str, str],
     rounds: Rounds,
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
@@ -130,17 +118,12 @@ def soak_on(
 
     Parameters
     ----------
-    loaded : LoadedLine
-    clock, bus
-        For example a simulator's.
-    registry : Registry
-        Of the parcels of a round.
+    line : ClosedLine
+        Its registry knows the parcels of a round.
     journal_path : Path
         Must not exist.
     journal_bytes : int
         Its oldest steps go when it is larger.
-    notes : dict of str to str
-        Kept in the journal.
     rounds : Rounds
     progress : callable
         Gets the number of parcels opened, now and then.
@@ -150,35 +133,16 @@ def soak_on(
     dict
         See :func:`~sorter.runtime.soak_report.report`.
     """
-    journal = InlineJournal(
-        journal_path,
-        run_info(loaded, notes),
-        commit_steps_for(loaded),
-        limits=Limits(max_bytes=journal_bytes),
-    )
-    controller = assemble(
-        loaded,
-        clock=clock,
-        bus=bus,
-        host=RegistryHost(registry, loaded.policy),
-        journal=journal,
-        controller_epoch=1,
-        timing=LoopTiming(period_ns=UNHURRIED_PERIOD_NS),
-        generator=np.random.default_rng(0),
-    )
-    soak = _Soak(rounds, controller, journal, journal_path, loaded.layout.chute_names)
+    journal = line.journal(journal_path, Limits(max_bytes=journal_bytes))
+    controller = line.controller(journal)
+    chute_names = line.loaded.layout.chute_names
+    soak = _Soak(rounds, controller, journal, journal_path, chute_names)
 
     def passed(opened: int) -> None:
         soak.look(opened)
         progress(opened)
 
-    until = UntilDrained(
-        rounds.drained, clock, controller.state, loaded.layout, soak.round_ended, passed
-    )
-    started_s = time.perf_counter()
-    with no_collections():
-        asyncio.run(controller.loop.run(until))
-    wall_s = time.perf_counter() - started_s
+    wall_s = line.run(controller, rounds.drained, soak.round_ended, passed)
     return report(
         soak.samples,
         soak.latencies,
