@@ -27,10 +27,11 @@ from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock
 from sorter.runtime.clock import Calendar, MonotonicClock
-from sorter.runtime.exposition import LineCollector, MetricsServer
+from sorter.runtime.exposition import LineCollector
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.log_file import BYTES_PER_MB, RotatingLog
 from sorter.runtime.logs import configure_logs
+from sorter.runtime.metrics_server import MetricsServer
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.service_manager import ServiceManager
 from sorter.security.wall_clock import utc_now

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sorter.errors import JournalError
-from sorter.runtime.explain import Moment, Story, UnknownParcel, explain
+from sorter.runtime.explain import Moment, Story, explain
+from sorter.runtime.parcel_search import UnknownParcel
 
 UNKNOWN = 1
 UNREADABLE = 2

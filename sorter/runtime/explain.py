@@ -6,13 +6,10 @@ may stand behind a conclusion that was drawn a few hundredths of a second later.
 
 from __future__ import annotations
 
-import re
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sorter.errors import JournalError
 from sorter.model.codes import (
     NONE,
     Cause,
@@ -47,15 +44,10 @@ from sorter.runtime.journal_words import (
     name_of,
     word,
 )
+from sorter.runtime.parcel_search import find_parcels
 
 TICKS_PER_S: Final = 10_000
 CodedRow = list[int]
-_ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[nrt\\])")
-_SHORT: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
-
-
-class UnknownParcel(JournalError):
-    """The journal has no such parcel; for a number, the message names the nearest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,63 +111,12 @@ def explain(journal_path: Path | str, parcel: str) -> list[Story]:
     """
     with JournalReader(journal_path) as reader:
         runs = {run.run: run for run in reader.runs()}
-        on_line: dict[int, ParcelRow] = {}
-        if runs:
-            latest = runs[max(runs)]
-            on_line = {} if latest.ended_cleanly else reader.open_parcels(latest)
-        rows = _find(reader, on_line, parcel)
-        if not rows:
-            raise UnknownParcel(_nothing_found(reader, on_line, parcel))
+        rows = find_parcels(reader, parcel)
         for row in rows:
             if row.run not in runs:
                 problem = f"it names run {row.run}, which is not there"
                 raise damaged(reader.path, f"the row of parcel {row.parcel}", problem)
         return [_Teller(row, runs[row.run], list(runs.values())).tell(reader) for row in rows]
-
-
-def _find(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> list[ParcelRow]:
-    numbers: list[int] = []
-    for text in {wanted: None, _unescaped(wanted): None}:
-        if any("\ud800" <= char <= "\udfff" for char in text):
-            continue  # half a character: SQLite cannot hold it, so no parcel carries it
-        numbers += reader.parcels_with_code(text)
-        numbers += [row.parcel for row in on_line.values() if row.code == text]
-    if not numbers and _is_number(wanted):
-        numbers = [int(wanted)]
-    found = (on_line.get(number) or reader.parcel(number) for number in sorted(set(numbers)))
-    return [row for row in found if row is not None]
-
-
-def _is_number(wanted: str) -> bool:
-    """Return whether this could be a parcel number: digits that SQLite's integers hold."""
-    return wanted.isascii() and wanted.isdigit() and len(wanted) < 19
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(_character, text)
-
-
-def _character(found: re.Match[str]) -> str:
-    body = found.group(1)
-    if body in _SHORT:
-        return _SHORT[body]
-    code = int(body[1:], 16)
-    return chr(code) if code <= sys.maxunicode else found.group(0)
-
-
-def _nothing_found(reader: JournalReader, on_line: dict[int, ParcelRow], wanted: str) -> str:
-    number = int(wanted) if _is_number(wanted) else 0
-    what = "has the number or carried the code" if _is_number(wanted) else "carried the code"
-    message = f"{reader.path}: no parcel {what} {wanted!r}"
-    nearest = sorted(set(reader.nearest_parcels(number)) | set(on_line))
-    nearest = sorted(sorted(nearest, key=lambda there: abs(there - number))[:5])
-    if not nearest:
-        return f"{message}; the journal holds no parcels"
-    if not _is_number(wanted):
-        return f"{message}; give it as scanned, or the number of the parcel"
-    if len(nearest) == 1:
-        return f"{message}; the nearest number is {nearest[0]}"
-    return f"{message}; the nearest numbers are {', '.join(map(str, nearest))}"
 
 
 _REPORTED_BY: Final[dict[int, tuple[EventKind, ...]]] = {

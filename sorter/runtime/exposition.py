@@ -1,26 +1,14 @@
-"""The Prometheus endpoint: families built from plain counters when somebody scrapes."""
+"""What Prometheus is told: families built from plain counters when somebody scrapes."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from itertools import accumulate
-from platform import python_version
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sorter.errors import SorterError
 from sorter.model.codes import (
     Cause,
     ChuteBit,
@@ -35,16 +23,11 @@ from sorter.model.columns import ChuteColumn, ChuteStateColumn
 from sorter.ports import HostLink
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
-from sorter.runtime.metrics import (
-    LATENCY_BOUNDS_S,
-    SLACK_BOUNDS_S,
-    LineMetrics,
-    SampleStore,
-)
+from sorter.runtime.metric_families import build_info, counter, gauge, histogram
+from sorter.runtime.metrics import LATENCY_BOUNDS_S, SLACK_BOUNDS_S, LineMetrics
 from sorter.runtime.supervisor import LinkSupervisor
 
 NO_CAUSE: Final = "none"
-STOP_DEADLINE_S: Final = 5.0
 
 
 class LineCollector(Collector):
@@ -83,21 +66,21 @@ class LineCollector(Collector):
         yield from self._mailbox()
         yield from self._registry()
         yield from self._storage()
-        yield _build_info()
+        yield build_info()
 
     def _storage(self) -> Iterator[Metric]:
         journal = self._journal
         if journal is None:
             return
         storage = journal.storage
-        yield _gauge(
+        yield gauge(
             "sorter_journal_storage_state",
             "0: there is room; 1: little on the disk, old steps go early; 2: the disk refuses.",
             storage.state,
         )
-        yield _counter("sorter_journal_refusals", "Commits the disk refused.", journal.refusals)
-        yield _gauge("sorter_journal_bytes", "Size of the journal's file.", storage.size_bytes)
-        yield _counter(
+        yield counter("sorter_journal_refusals", "Commits the disk refused.", journal.refusals)
+        yield gauge("sorter_journal_bytes", "Size of the journal's file.", storage.size_bytes)
+        yield counter(
             "sorter_journal_pruned_steps", "Steps pruned since the start.", storage.pruned.steps
         )
 
@@ -118,14 +101,14 @@ class LineCollector(Collector):
                 if count or cause == NO_CAUSE:
                     closed.add_metric((disposition.name.lower(), cause), count)
         yield closed
-        yield _counter("sorter_parcels_opened", "Parcels that came onto the line.", metrics.opened)
-        yield _counter("sorter_recirculations", "Laps completed.", metrics.recirculations)
+        yield counter("sorter_parcels_opened", "Parcels that came onto the line.", metrics.opened)
+        yield counter("sorter_recirculations", "Laps completed.", metrics.recirculations)
         verdicts = metrics.verdicts
-        yield _counter("sorter_scans", "Scanner results joined to a parcel.", int(verdicts.sum()))
-        yield _counter(
+        yield counter("sorter_scans", "Scanner results joined to a parcel.", int(verdicts.sum()))
+        yield counter(
             "sorter_no_reads", "Scanner results without a code.", verdicts[ScanVerdict.NO_READ]
         )
-        yield _counter(
+        yield counter(
             "sorter_read_conflicts",
             "Scanner results with two identities.",
             verdicts[ScanVerdict.CONFLICT],
@@ -153,14 +136,14 @@ class LineCollector(Collector):
         for cause in MissCause:
             missed.add_metric((cause.name.lower(),), int(metrics.missed_deadlines[cause]))
         yield missed
-        yield _histogram(
+        yield histogram(
             "sorter_decision_latency_seconds",
             "From a frame's arrival to its commands.",
             LATENCY_BOUNDS_S,
             metrics.latency,
             metrics.latency.total / 1e9,
         )
-        yield _histogram(
+        yield histogram(
             "sorter_command_slack_seconds",
             "Belt time left when the PLC accepted a command that fired.",
             SLACK_BOUNDS_S,
@@ -178,12 +161,12 @@ class LineCollector(Collector):
                 value = float(np.quantile(newest_ns, quantile)) / 1e9
                 recent.add_metric((str(quantile),), value)
         yield recent
-        yield _counter("sorter_loop_steps", "Exchanges with the PLC.", metrics.loops)
-        yield _counter(
+        yield counter("sorter_loop_steps", "Exchanges with the PLC.", metrics.loops)
+        yield counter(
             "sorter_loop_overruns", "Steps that took longer than the period.", metrics.overruns
         )
-        yield _gauge("sorter_tasks", "asyncio tasks; more and more of them leak.", metrics.tasks)
-        yield _gauge(
+        yield gauge("sorter_tasks", "asyncio tasks; more and more of them leak.", metrics.tasks)
+        yield gauge(
             "sorter_journal_lag_events",
             "Events delivered and not yet safe on disk.",
             metrics.journal_lag_events,
@@ -243,8 +226,8 @@ class LineCollector(Collector):
 
     def _line(self) -> Iterator[Metric]:
         metrics = self._metrics
-        yield _gauge("sorter_ready", "1: kernels warm and link up.", metrics.ready)
-        yield _gauge("sorter_line_state", "PackML state number.", metrics.line_state)
+        yield gauge("sorter_ready", "1: kernels warm and link up.", metrics.ready)
+        yield gauge("sorter_line_state", "PackML state number.", metrics.line_state)
         state, reason = metrics.mode
         if not metrics.ready:
             state, reason = LineState.UNDEFINED, ModeReason.LINK_DOWN
@@ -263,8 +246,8 @@ class LineCollector(Collector):
         for name, dark in zip(metrics.layout.eye_names, metrics.blocked_eyes, strict=True):
             blocked.add_metric((name,), float(dark))
         yield blocked
-        yield _gauge("sorter_encoder_count", "Unwrapped encoder count.", metrics.encoder_count)
-        yield _gauge("sorter_parcels_on_line", "Tracked parcels.", metrics.parcels_on_line)
+        yield gauge("sorter_encoder_count", "Unwrapped encoder count.", metrics.encoder_count)
+        yield gauge("sorter_parcels_on_line", "Tracked parcels.", metrics.parcels_on_line)
         zones = GaugeMetricFamily(
             "sorter_zone_parcels", "Tracked parcels by zone.", labels=("zone",)
         )
@@ -289,17 +272,17 @@ class LineCollector(Collector):
             reconnects.add_metric((link.name,), link.reconnects)
             failures.add_metric((link.name,), link.failures)
         yield from (up, reconnects, failures)
-        yield _counter(
+        yield counter(
             "sorter_link_stale_answers",
             "Answers not decided on: the PLC's heartbeat stood still.",
             metrics.stale_frames,
         )
-        yield _counter(
+        yield counter(
             "sorter_mailbox_corrupt",
             "Ring records given up: damaged or overwritten.",
             client.corrupt_records,
         )
-        yield _counter(
+        yield counter(
             "sorter_mailbox_torn_reads", "Ring slots caught half-written.", client.torn_reads
         )
         overflow = CounterMetricFamily(
@@ -309,12 +292,12 @@ class LineCollector(Collector):
         overflow.add_metric(("scans",), metrics.scan_overflow)
         overflow.add_metric(("commands",), client.window.overflow)
         yield overflow
-        yield _gauge(
+        yield gauge(
             "sorter_commands_waiting",
             "Commands without a free slot in the window.",
             client.window.waiting,
         )
-        yield _counter(
+        yield counter(
             "sorter_plc_starts", "PLC starts seen, the first included.", client.boots_seen
         )
         anomalies = CounterMetricFamily(
@@ -326,13 +309,13 @@ class LineCollector(Collector):
 
     def _registry(self) -> Iterator[Metric]:
         figures = self._host.figures()
-        yield _gauge("sorter_host_up", "1 while the return registry answers.", self._host.reachable)
-        yield _counter(
+        yield gauge("sorter_host_up", "1 while the return registry answers.", self._host.reachable)
+        yield counter(
             "sorter_host_lookup_errors",
             "Look-ups that failed; the parcels went by the local plan.",
             figures["lookup_errors"],
         )
-        yield _gauge(
+        yield gauge(
             "sorter_host_waiting", "Parcels that the host is asked about again.", figures["waiting"]
         )
         answers = CounterMetricFamily(
@@ -343,70 +326,3 @@ class LineCollector(Collector):
         answers.add_metric(("answered",), figures["answered_late"])
         answers.add_metric(("given_up",), figures["given_up"])
         yield answers
-
-
-def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(name, text, value=int(value))
-
-
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, value=float(value))
-
-
-def _histogram(
-    name: str, text: str, bounds: Sequence[float], store: SampleStore, total: float
-) -> HistogramMetricFamily:
-    labels = [repr(bound) for bound in bounds] + ["+Inf"]
-    counts = accumulate(store.buckets.tolist())
-    return HistogramMetricFamily(
-        name, text, buckets=list(zip(labels, counts, strict=True)), sum_value=total
-    )
-
-
-def _build_info() -> GaugeMetricFamily:
-    try:
-        release = version("parcel-sorter")
-    except PackageNotFoundError:
-        release = "unknown"
-    family = GaugeMetricFamily(
-        "sorter_build_info", "Version of the software.", labels=("version", "python")
-    )
-    family.add_metric((release, python_version()), 1)
-    return family
-
-
-class MetricsServer:
-    """HTTP endpoint ``/metrics`` in a thread of its own.
-
-    Parameters
-    ----------
-    host : str
-    port : int
-        0 takes a free one; see :attr:`port`.
-    collectors : Collector
-    """
-
-    def __init__(self, host: str, port: int, *collectors: Collector) -> None:
-        registry = CollectorRegistry(auto_describe=False)
-        for collector in collectors:
-            registry.register(collector)
-        try:
-            server, thread = start_http_server(port, host, registry)
-        except OSError as error:
-            raise SorterError(
-                f"metrics endpoint {host}:{port} cannot be opened: {error.strerror or error}; "
-                "is another controller running? Change service.metrics in the line file"
-            ) from error
-        self._server: WSGIServer = server
-        self._thread: threading.Thread = thread
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_port)
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(STOP_DEADLINE_S)

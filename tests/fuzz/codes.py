@@ -13,7 +13,7 @@ from sorter.host.verdict import judge
 from sorter.model.codes import ScanVerdict
 from sorter.model.columns import ScanColumn
 from sorter.model.frames import ScanRead
-from sorter.runtime.explain import _unescaped
+from sorter.runtime.parcel_search import unescaped
 
 from .coverage import ROOT
 from .target import Broken, Run, Target, kind_of
@@ -80,7 +80,7 @@ def _escapes(_folder: Path) -> Run:
             raise Broken("an escaped label does not come back")
         if not escape_label(label).isascii():
             raise Broken("an escaped label is not plain")
-        _unescaped(text)
+        unescaped(text)
         read_payload(label.encode("utf-8", "surrogatepass"))
         return "accepted" if label == text else "accepted: escapes"
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from plc_sim.closed_loop import simulate
 from sorter.config.load import load_line
 from sorter.errors import JournalError
-from sorter.runtime.explain import UnknownParcel, explain
+from sorter.runtime.explain import explain
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_codec import decode_group, encode_group, group_check, open_group
 from sorter.runtime.journal_group import StepHash
 from sorter.runtime.journal_info import RunInfo
 from sorter.runtime.journal_store import JournalReader
+from sorter.runtime.parcel_search import UnknownParcel
 from sorter.runtime.replay import replay
 
 from .coverage import ROOT

@@ -10,8 +10,9 @@ from sorter.commands import explain as explain_command
 from sorter.errors import JournalError
 from sorter.model.codes import Cause, Disposition, FinalDisposition, OutcomeKind, PassResult
 from sorter.model.columns import OutcomeColumn
-from sorter.runtime.explain import UnknownParcel, explain
+from sorter.runtime.explain import explain
 from sorter.runtime.journal_store import JournalReader
+from sorter.runtime.parcel_search import UnknownParcel
 
 
 def rows_of(path):

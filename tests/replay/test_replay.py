@@ -13,11 +13,12 @@ from sorter.core.state import State
 from sorter.errors import ReplayError
 from sorter.model.codes import EventKind, OutcomeKind
 from sorter.model.columns import CommandColumn, DecisionColumn, EventColumn, OutcomeColumn
-from sorter.runtime.explain import UnknownParcel, explain
+from sorter.runtime.explain import explain
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_prune import prune_journal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.journal_store import JournalReader
+from sorter.runtime.parcel_search import UnknownParcel
 from sorter.runtime.replay import replay
 
 

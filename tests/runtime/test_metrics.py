@@ -30,10 +30,11 @@ from sorter.model.codes import (
 from sorter.model.columns import EVENT_WIDTH, ChuteStateColumn, RuleColumn
 from sorter.model.frames import Frame, no_rows
 from sorter.model.plan import ReturnsPolicy
-from sorter.runtime.exposition import LineCollector, MetricsServer
+from sorter.runtime.exposition import LineCollector
 from sorter.runtime.journal import RunInfo, ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics, SampleStore
+from sorter.runtime.metrics_server import MetricsServer
 from sorter.runtime.supervisor import LinkSupervisor
 
 CONFIG = Path(__file__).parents[2] / "config"

@@ -11,7 +11,7 @@ from plc_sim.opcua_server import OpcUaMailboxServer
 from plc_sim.served import ServeOptions
 from sorter.config.link_security import is_loopback
 from sorter.config.models import Metrics, ModbusLink, OpcUaTags
-from sorter.runtime.exposition import MetricsServer
+from sorter.runtime.metrics_server import MetricsServer
 
 pytestmark = pytest.mark.timeout(60)
 
