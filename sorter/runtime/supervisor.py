@@ -39,7 +39,7 @@ class LinkPolicy:
     """
 
     first_delay_s: float = 0.05
-    longest_delay_s: float = 0.3
+    longest_delay_s: float = 0.2
     jitter: float = 0.25
     connect_deadline_s: float = 10.0
     stale_after_ms: float = 250.0

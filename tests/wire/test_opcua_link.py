@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from asyncua import Client, ua
 from asyncua.ua.uaerrors import UaStatusCodeError
-from wire_links import Cable, HandClock, command_block, peer_that_says, small_image
+from wire_links import Cable, HandClock, command_block, peer_that_says, port_that_drops, small_image
 
 from plc_sim.image import MailboxImage
 from plc_sim.opcua_server import OpcUaMailboxServer
@@ -331,6 +331,16 @@ async def test_peer_that_never_answers_or_answers_junk_is_a_link_error(answer: b
     async with peer_that_says(answer) as port:
         with pytest.raises(expected):
             await bus_to(port, timeout_ms=HASTY_MS).connect()
+
+
+async def test_a_connection_that_nothing_answers_is_given_up_before_a_request_would_be() -> None:
+    with port_that_drops() as port:
+        deadline = asyncio.create_task(asyncio.sleep(2.0))
+        attempt = asyncio.create_task(bus_to(port, timeout_ms=2000).connect())
+        done, _ = await asyncio.wait({attempt, deadline}, return_when=asyncio.FIRST_COMPLETED)
+        assert done == {attempt}
+        assert isinstance(attempt.exception(), LinkTimeout)
+        deadline.cancel()
 
 
 async def test_closing_leaves_no_task_behind(rig: Rig) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import numpy as np
 
@@ -33,6 +34,21 @@ def small_image() -> MailboxImage:
     image.events[:] = np.arange(len(image.events)) + 100
     image.scans[:] = np.arange(len(image.scans)) + 9000
     return image
+
+
+@contextlib.contextmanager
+def port_that_drops() -> Iterator[int]:
+    """Yield a port at which nothing is answered, not even the first packet: its queue is full."""
+    with contextlib.ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = int(listening.getsockname()[1])
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 def command_block(first: int) -> Words:
