@@ -109,7 +109,8 @@ def _view(result: dict[str, Any]) -> Table:
     table = Table(
         title=f"{result['parcels']:,} parcels, {result['protocol']}, {result['wall_s']:,.0f} s",
         caption=(
-            f"memory {result['memory_slope_mb_per_million']:+.2f} MB per million parcels"
+            f"memory {result['memory_slope_mb_per_million']:+.2f} MB per million parcels behind a"
+            f" warm-up of {result['warm_up_share']:.0%}"
             f" ({'holds' if result['memory_holds'] else 'TOO MUCH'}); p99"
             f" {result['latency_p99_growth']:+.1%} from first to last tenth"
             f" ({'holds' if result['latency_holds'] else 'TOO MUCH'}); unaccounted"
@@ -117,8 +118,19 @@ def _view(result: dict[str, Any]) -> Table:
             f" {result['journal_largest_bytes'] / 1e6:,.0f} MB"
         ),
     )
-    for heading in ("parcels", "memory MB", "files", "threads", "tasks", "p50 us", "p99 us"):
+    headings = (
+        "parcels",
+        "memory MB",
+        "files",
+        "threads",
+        "tasks",
+        "p50 us",
+        "p99 us",
+        "preempted",
+    )
+    for heading in headings:
         table.add_column(heading, justify="right")
+    preempted = samples[0]["preemptions"] if samples else 0
     for tenth, latency in enumerate(result["tenths"], 1):
         upto = [sample for sample in samples if sample["parcels"] * 10 <= total * tenth]
         last = (upto or samples)[-1]
@@ -130,5 +142,7 @@ def _view(result: dict[str, Any]) -> Table:
             str(last["tasks"]),
             f"{latency['p50_us']:.1f}",
             f"{latency['p99_us']:.1f}",
+            f"{last['preemptions'] - preempted:,}",
         )
+        preempted = last["preemptions"]
     return table

@@ -19,7 +19,7 @@ from sorter.app.closed import ClosedLine
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
-from sorter.runtime.soak_report import TENTHS, Latency, Sample, look_at, report
+from sorter.runtime.soak_report import TENTHS, Latency, SampleLog, look_at, report
 from sorter.runtime.truth_file import TruthRow
 
 DETAILS_KEPT = 100
@@ -69,7 +69,7 @@ class _Soak:
         self._started_s = time.perf_counter()
         self._done = 0
         self._tenths_done = 0
-        self.samples: list[Sample] = []
+        self.samples = SampleLog()
         self.latencies: list[Latency] = []
         self.unaccounted = self.mismatches = 0
         self.details: list[str] = []
@@ -79,7 +79,7 @@ class _Soak:
         wall_s = time.perf_counter() - self._started_s
         # The loop's own task is the only one there should be.
         tasks = len(asyncio.all_tasks())
-        self.samples.append(look_at(os.getpid(), opened, wall_s, tasks, self._journal_path))
+        self.samples.add(look_at(os.getpid(), opened, wall_s, tasks, self._journal_path))
         total = self._rounds.parcels * self._rounds.count
         if opened * TENTHS >= total * (self._tenths_done + 1):
             self._end_tenth()
@@ -144,7 +144,7 @@ def soak_on(
 
     wall_s = line.run(controller, rounds.drained, soak.round_ended, passed)
     return report(
-        soak.samples,
+        soak.samples.samples(),
         soak.latencies,
         {
             "protocol": "in_process",

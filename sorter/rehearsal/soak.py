@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from sorter.rehearsal.rehearse import RehearsalPlan, RehearsalProgress, rehearse
-from sorter.runtime.soak_report import TENTHS, Latency, Sample, look_at, report
+from sorter.runtime.soak_report import TENTHS, Latency, SampleLog, look_at, report
 
 SAMPLE_EVERY_S: Final = 1.0
 RECENT: Final = "sorter_decision_latency_recent_seconds"
@@ -20,7 +20,7 @@ class _Watch:
         self._started_s = 0.0
         self._due_s = 0.0
         self._tenth: list[tuple[float, float]] = []
-        self.samples: list[Sample] = []
+        self.samples = SampleLog()
         self.latencies: list[Latency] = []
 
     def __call__(self, progress: RehearsalProgress) -> None:
@@ -44,7 +44,7 @@ class _Watch:
             )
         except OSError:
             return  # it has just ended; the rehearsal finds out why
-        self.samples.append(sample)
+        self.samples.add(sample)
         recent = line.labelled(RECENT, "quantile")
         self._tenth.append((recent.get("0.5", 0.0), recent.get("0.99", 0.0)))
         if opened * TENTHS >= self._plan.parcels * (len(self.latencies) + 1):
@@ -77,7 +77,7 @@ async def soak_served(plan: RehearsalPlan) -> dict[str, Any]:
     summary = await rehearse(plan, watch)
     watch.end_tenth()
     return report(
-        watch.samples,
+        watch.samples.samples(),
         watch.latencies,
         {
             "protocol": plan.protocol,

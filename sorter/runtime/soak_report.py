@@ -1,20 +1,23 @@
 """What a long run does to a process: memory, files, threads and latency over time.
 
 A leak is a slope that does not end, so everything is judged behind a warm-up: the first tenth of
-the run, in which caches fill and pools reach their size.
+the run, in which caches fill and pools reach their size. Who looks must not grow either: samples
+are kept in memory that is taken once.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 TENTHS: Final = 10
+WARM_UP_SHARE: Final = 1 / TENTHS
+"""Part of the run that slopes leave out."""
 MILLION: Final = 1_000_000
 BYTES_PER_MB: Final = 1_000_000
 MEMORY_LIMIT_MB: Final = 1.0
@@ -39,6 +42,9 @@ class Sample:
         asyncio tasks.
     journal_bytes : int
         On the disk: file, write-ahead log and reserve.
+    preemptions : int
+        Times the kernel took the core away from the main thread: what else runs on the machine
+        shows in the latency as well.
     """
 
     parcels: int
@@ -48,6 +54,53 @@ class Sample:
     threads: int
     tasks: int
     journal_bytes: int
+    preemptions: int = 0
+
+
+class SampleLog:
+    """Samples of a run of any length, evenly spread over it, in memory that is taken once.
+
+    When it is full, every second sample goes, and from then on only every second one is taken.
+
+    Parameters
+    ----------
+    capacity : int
+        Even.
+    """
+
+    def __init__(self, capacity: int = 512) -> None:
+        self._cells = np.zeros((capacity, len(fields(Sample))))
+        self._kept = 0
+        self._stride = 1
+        self._offered = 0
+        self._newest: Sample | None = None
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample, or leave it out."""
+        self._newest = sample
+        taken = self._offered % self._stride == 0
+        self._offered += 1
+        if not taken:
+            return
+        if self._kept == len(self._cells):
+            half = self._kept // 2
+            self._cells[:half] = self._cells[::2]
+            self._kept = half
+            self._stride *= 2
+            if (self._offered - 1) % self._stride:
+                return
+        self._cells[self._kept] = astuple(sample)
+        self._kept += 1
+
+    def samples(self) -> list[Sample]:
+        """Return the samples in order of time; the newest is always one of them."""
+        kept = [
+            Sample(int(parcels), wall_s, *map(int, others))
+            for parcels, wall_s, *others in self._cells[: self._kept].tolist()
+        ]
+        if self._newest is not None and kept[-1] != self._newest:
+            kept.append(self._newest)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +138,15 @@ def look_at(pid: int, parcels: int, wall_s: float, tasks: int, journal: Path) ->
         len(os.listdir(process / "task")),
         tasks,
         _bytes_of(journal),
+        _preemptions(process),
     )
+
+
+def _preemptions(process: Path) -> int:
+    for line in (process / "status").read_text().splitlines():
+        if line.startswith("nonvoluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    return 0
 
 
 def _bytes_of(journal: Path) -> int:
@@ -120,7 +181,8 @@ def report(
         What else is to be in it.
     """
     total = samples[-1].parcels if samples else 0
-    settled = [sample for sample in samples if sample.parcels * TENTHS >= total] or list(samples)
+    warm = total * WARM_UP_SHARE
+    settled = [sample for sample in samples if sample.parcels >= warm] or list(samples)
     parcels = [float(sample.parcels) for sample in settled]
     memory_mb = slope_per_million(parcels, [sample.rss_bytes / BYTES_PER_MB for sample in settled])
     steps = [latency for latency in latencies if latency.steps]
@@ -128,6 +190,7 @@ def report(
     return {
         **facts,
         "parcels": total,
+        "warm_up_share": WARM_UP_SHARE,
         "memory_slope_mb_per_million": round(memory_mb, 3),
         "files_slope_per_million": round(
             slope_per_million(parcels, [float(sample.files) for sample in settled]), 2
@@ -143,13 +206,5 @@ def report(
         "memory_holds": memory_mb < MEMORY_LIMIT_MB,
         "latency_holds": growth <= LATENCY_LIMIT,
         "tenths": [asdict(latency) for latency in latencies],
-        "samples": [asdict(sample) for sample in _thinned(samples)],
+        "samples": [asdict(sample) for sample in samples],
     }
-
-
-def _thinned(samples: Sequence[Sample], most: int = 200) -> list[Sample]:
-    """Return at most so many samples, evenly spread, first and last included."""
-    if len(samples) <= most:
-        return list(samples)
-    places = np.linspace(0, len(samples) - 1, most).astype(int).tolist()
-    return [samples[place] for place in places]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from sorter.runtime.soak_report import Latency, Sample, look_at, report, slope_per_million
+from sorter.runtime.soak_report import (
+    Latency,
+    Sample,
+    SampleLog,
+    look_at,
+    report,
+    slope_per_million,
+)
 
 
 def samples(leak_bytes_per_parcel: float, *, warm_up_bytes: int = 0) -> list[Sample]:
@@ -25,6 +33,7 @@ def test_a_leak_is_told_from_a_warm_up(leak: float, holds: bool) -> None:
     found = report(samples(leak, warm_up_bytes=90_000_000), [Latency(10, 20, 100)], {})
     assert found["memory_holds"] is holds
     assert found["memory_slope_mb_per_million"] == pytest.approx(leak, abs=0.01)
+    assert found["warm_up_share"] == 0.1
 
 
 @pytest.mark.parametrize(("last", "holds"), [(100.0, True), (109.0, True), (112.0, False)])
@@ -33,6 +42,20 @@ def test_the_last_tenth_is_compared_with_the_first(last: float, holds: bool) -> 
     found = report(samples(0), tenths, {"protocol": "none"})
     assert found["latency_holds"] is holds
     assert found["protocol"] == "none"
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 100, 1000])
+def test_a_log_keeps_few_samples_evenly_spread_and_the_newest(count: int) -> None:
+    log = SampleLog(capacity=8)
+    offered = [Sample(10 * at, at / 8, 200 + at, 10, 3, 1, 5000, at) for at in range(count)]
+    for sample in offered:
+        log.add(sample)
+    kept = log.samples()
+    assert kept[-1] == offered[-1]
+    assert min(count, 4) <= len(kept) <= 9
+    strides = {b.preemptions - a.preemptions for a, b in itertools.pairwise(kept[:-1])}
+    assert len(strides) <= 1
+    assert set(kept) <= set(offered)
 
 
 def test_a_slope_needs_two_places() -> None:
