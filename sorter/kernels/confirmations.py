@@ -7,6 +7,7 @@ from sorter.kernels.closing import close_parcel, divert_inhibited, release, rese
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.reports import open_and_close
+from sorter.kernels.routing import is_named
 from sorter.kernels.rows import add_cancel, add_outcome
 from sorter.kernels.tracking import is_excluded, nearest_parcel, row_of, wrapped
 from sorter.model.codes import (
@@ -71,7 +72,7 @@ def travel_hit(parcels: Rows, row: int, line: Rows, chutes: Rows, chute: int, fi
     "void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
     " int64[:, ::1], int64, int64)"
 )
-def take_back_refusal(
+def follow_divert(
     parcels: Rows,
     row: int,
     registers: Rows,
@@ -82,10 +83,10 @@ def take_back_refusal(
     chute: int,
     fired_at: int,
 ) -> None:
-    """Send the parcel to a chute that was given up, because its diverter is fired after all.
+    """Send the parcel to another chute than meant, because that one's diverter is fired after all.
 
-    The PLC refuses a correction and keeps the command it holds; a confirmation may also come
-    later than patience lasts.
+    The PLC refuses a correction and keeps the command it holds; a confirmation may come later
+    than patience lasts; a controller that was killed may have commanded what its journal lost.
     """
     travel = travel_hit(parcels, row, line, chutes, chute, fired_at)
     if travel == NONE or parcels[ParcelColumn.STATE, row] == ParcelState.FIRED:
@@ -104,7 +105,7 @@ def take_back_refusal(
 
 @kernel(
     "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1])"
+    " int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
 )
 def divert_fired(
     event: Rows,
@@ -113,27 +114,36 @@ def divert_fired(
     line: Rows,
     chutes: Rows,
     chute_state: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    outlets: Rows,
     commands: Rows,
     outcomes: Rows,
 ) -> None:
     """Note that the diverter was fired, and with how much slack the command had come.
 
-    Fired at a chute that the parcel was moved away from: the new command came too late, and
-    the missort to be expected has its cause.
+    Fired at a chute that the parcel was moved away from: the new command came too late. It is
+    sorted there all the same where its plan names that chute; else the missort to be expected
+    has its cause.
     """
     parcel = event[EventColumn.A]
     chute = event[EventColumn.SOURCE]
     fired_at = event[EventColumn.ENCODER]
     row = row_of(parcels, registers[Register.ROWS], parcel)
     if row != NONE and parcels[ParcelColumn.CHUTE, row] != chute:
-        if is_excluded(parcels, row, chute):
-            take_back_refusal(
-                parcels, row, registers, line, chutes, chute_state, commands, chute, fired_at
-            )
-        elif parcels[ParcelColumn.STATE, row] != ParcelState.UNDECIDED:
+        excluded = is_excluded(parcels, row, chute)
+        if not excluded and parcels[ParcelColumn.STATE, row] != ParcelState.UNDECIDED:
             late = MissCause.COMMAND_LATE
             missed = OutcomeKind.DEADLINE_MISSED
             add_outcome(outcomes, registers, parcel, missed, 0, chute, late, fired_at)
+        if excluded or is_named(
+            parcels, row, line, cell_groups, group_starts, group_chutes, overflow, outlets, chute
+        ):
+            follow_divert(
+                parcels, row, registers, line, chutes, chute_state, commands, chute, fired_at
+            )
     row = commanded_row(parcels, registers, parcel, chute)
     if row == NONE:
         return

@@ -88,7 +88,7 @@ def malformed(
 @kernel(
     "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1],"
     " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1])"
+    " int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
 )
 def take_event(
     event: Rows,
@@ -102,6 +102,11 @@ def take_event(
     zones: Rows,
     chutes: Rows,
     chute_state: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    outlets: Rows,
     commands: Rows,
     outcomes: Rows,
 ) -> None:
@@ -131,7 +136,10 @@ def take_event(
     elif kind == EventKind.PARCEL_MEASURED:
         parcel_measured(event, parcels, registers, line, scales, outcomes)
     elif kind == EventKind.DIVERT_FIRED:
-        divert_fired(event, parcels, registers, line, chutes, chute_state, commands, outcomes)
+        divert_fired(
+            event, parcels, registers, line, chutes, chute_state, cell_groups, group_starts,
+            group_chutes, overflow, outlets, commands, outcomes,
+        )  # fmt: skip
     elif kind == EventKind.DIVERT_REFUSED:
         divert_refused(event, parcels, registers, chute_state, outcomes)
     elif kind == EventKind.CHUTE_ENTERED:
@@ -208,7 +216,8 @@ def decide_frame(
     for index in range(events.shape[0]):
         take_event(
             events[index], parcels, now, registers, line, eyes, scanners, scales, zones, chutes,
-            chute_state, commands, outcomes,
+            chute_state, cell_groups, group_starts, group_chutes, overflow, outlets, commands,
+            outcomes,
         )  # fmt: skip
         if events[index, EventColumn.KIND] == EventKind.LINE_CHANGED:
             at = events[index, EventColumn.ENCODER]

@@ -19,7 +19,7 @@ from sorter.model.columns import (
     LineField,
 )
 from sorter.model.frames import Rows
-from sorter.model.tracking import NEVER, ChoiceColumn, ParcelColumn, Register
+from sorter.model.tracking import NEVER, ChoiceColumn, ParcelColumn, ParcelState, Register
 
 CHOOSE_BALANCE = 1
 PARTS_PER_MILLION = 1_000_000
@@ -287,6 +287,41 @@ def route_by_plan(
         served = overflow[served]
         choice[ChoiceColumn.REASON] = DecisionReason.OVERFLOW
     return NONE
+
+
+@kernel(
+    "int64(int64[:, ::1], int64, int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+    " int64[::1], int64)"
+)
+def is_named(
+    parcels: Rows,
+    row: int,
+    line: Rows,
+    cell_groups: Rows,
+    group_starts: Rows,
+    group_chutes: Rows,
+    overflow: Rows,
+    outlets: Rows,
+    chute: int,
+) -> int:
+    """Return 1 when the plan names the chute for this parcel, free or not, near or not."""
+    if parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED:
+        return 0
+    outlet = outlet_of(parcels, row, line, outlets)
+    if outlet != NONE:
+        return 1 if chute == outlet else 0
+    streams = overflow.shape[0]
+    served = parcels[ParcelColumn.STREAM, row]
+    for _ in range(streams):
+        if served == NONE:
+            break
+        cell = parcels[ParcelColumn.GRADE, row] * streams + served
+        first = group_starts[cell_groups[cell]]
+        for index in range(first, group_starts[cell_groups[cell + 1]]):
+            if group_chutes[index] == chute:
+                return 1
+        served = overflow[served]
+    return 0
 
 
 @kernel(

@@ -82,17 +82,44 @@ def test_a_confirmation_behind_a_miss_takes_nothing_back() -> None:
     assert line.counted("STALE_CONFIRMATIONS") == 1
 
 
-def test_a_missort_by_a_reroute_that_came_too_late_has_its_cause() -> None:
+def test_a_reroute_that_came_too_late_changes_nothing_where_the_plan_names_both_chutes() -> None:
     line = TinyLine()
     parcel = line.known_parcel(at=1_000).passes("gate")
     fire = parcel.commands[-1][2]
     line.chute_becomes("shelf_a", "OPEN", "JAMMED")
     assert parcel.bound_for == "shelf_b"
     line.fires_at("shelf_a", parcel, at=fire)
-    assert parcel.story[-1] == "DEADLINE_MISSED: COMMAND_LATE"
-    parcel.enters("shelf_a")
-    assert parcel.end == "MISSORTED shelf_a"
+    assert "DEADLINE_MISSED: COMMAND_LATE" in parcel.story
     assert parcel.commands[-1][:2] == ("CANCEL", "shelf_b")
+    assert (line.fill_of("shelf_a"), line.fill_of("shelf_b")) == ((0, 1), (0, 0))
+    parcel.enters("shelf_a")
+    assert parcel.end == "SORTED shelf_a"
+    assert (line.fill_of("shelf_a"), line.fill_of("shelf_b")) == ((1, 0), (0, 0))
+
+
+def test_a_missort_by_a_reroute_that_came_too_late_has_its_cause() -> None:
+    """The host's answer sent it elsewhere, and no plan sends it to the outlet it went into."""
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, known=0, seq=1).passes("gate")
+    _, chute, fire = parcel.commands[-1]
+    assert chute == "no_data"
+    parcel.scans(seq=1, category="electronics")
+    assert parcel.bound_for == "bench"
+    line.fires_at("no_data", parcel, at=fire)
+    assert parcel.story[-1] == "DEADLINE_MISSED: COMMAND_LATE"
+    parcel.enters("no_data")
+    assert parcel.end == "MISSORTED no_data"
+
+
+def test_what_a_killed_controller_commanded_counts_when_its_journal_lost_it() -> None:
+    """The restarted controller decided otherwise and is late: the diverter was fired already."""
+    line = TinyLine(restock=[["shelf_a"], ["shelf_b"]])
+    line.chute_becomes("shelf_a", "OPEN", "FULL")
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    assert parcel.bound_for == "shelf_b"
+    line.fires_at("shelf_a", parcel, at=parcel.at("shelf_a") - 100)
+    parcel.enters("shelf_a")
+    assert parcel.end == "SORTED shelf_a"
     assert (line.fill_of("shelf_a"), line.fill_of("shelf_b")) == ((1, 0), (0, 0))
 
 
