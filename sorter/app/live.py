@@ -97,7 +97,6 @@ async def _run_live(
     registry_path = options.registry or loaded.registry_path
     with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
         erase_expired_returns(registry, service.registry_retention_days)
-        registry.never_wait()
         host = RegistryHost(registry, loaded.policy, asker=asker)
         recovery = Recovery(loaded, {"protocol": protocol})
         journal = ThreadedJournal(

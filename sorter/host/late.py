@@ -1,20 +1,24 @@
-"""Asks the registry again for parcels that it did not know when they were scanned.
+"""Asks the registry file in place of a loop that must not wait for it.
 
-A return may be announced while its parcel is already on the belt, and the registry file may be
-locked, missing or broken for a while. The loop never waits for either: it decides by what it has,
-and a thread asks again. An answer becomes one more scan row of the same passage, upon which the
-parcel is decided anew if its commit point is still ahead.
+The file may be locked, missing or broken for a while, or lie on a disk that stalls; SQLite by
+itself waits up to ten seconds for a process that is stuck in a recovery. So a thread asks: the loop
+waits for it no longer than it can spare, and not at all while the thread is known to be stuck.
+
+What the file did not know when a parcel was scanned (a return may be announced while its parcel is
+on the belt), or did not say, the thread asks again. An answer becomes one more scan row of the same
+passage, upon which the parcel is decided anew if its commit point is still ahead.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from sorter.errors import ReturnsFileError
 from sorter.host.barcode import BarcodeReading, read_payload
@@ -28,7 +32,15 @@ ROUNDS: Final = 12_000
 CAPACITY: Final = 2048
 """Passages remembered at most: as many as parcels can be tracked. The oldest gives way."""
 BUSY_TIMEOUT_S: Final = 0.2
+ANSWER_DEADLINE_S: Final = 0.01
+"""What the loop can spare for an answer; the file takes a hundredth of it."""
+SILENT_AFTER_S: Final = 0.5
+"""A file that has not answered for so long is not reachable, whatever comes of it."""
 _STOP_DEADLINE_S: Final = 5.0
+
+FILE_ERRORS: Final = (sqlite3.Error, ReturnsFileError, OSError)
+"""What a file that does not answer raises; a TimeoutError is an OSError."""
+AnswerT = TypeVar("AnswerT")
 
 Answer = tuple[ScanRead, list[tuple[bytes, FactsRow]]]
 """A scanner result and the records of its codes, as far as there are any."""
@@ -52,8 +64,20 @@ class _Passage:
     rounds: int = 0
 
 
+@dataclass(slots=True)
+class _Question:
+    """What the loop asks now: the thread writes either an answer or an error, then `done`."""
+
+    ask: Callable[[Registry], Any]
+    answer: Any = None
+    error: Exception | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
 class LateAsker:
-    """Remembers unknown passages and asks a registry file about them, in a thread of its own.
+    """Asks a registry file in a thread of its own, at once or again and again.
+
+    Without its thread (before it is entered) it asks in the caller's.
 
     Parameters
     ----------
@@ -64,19 +88,24 @@ class LateAsker:
 
     Attributes
     ----------
-    reachable : bool
-        The last round got an answer from the file.
     problem : str
-        What it said last when it did not.
+        What the file said last when it did not answer.
+    changes : int
+        Goes up whenever some process has written to the file, or another one took its place.
     answered, given_up : int
         Passages whose record came later, and those not waited for any more.
     """
 
     def __init__(self, path: Path, period_s: float = PERIOD_S) -> None:
-        self.reachable = True
         self.problem = ""
+        self.changes = 0
         self.answered = 0
         self.given_up = 0
+        self._answers_at_all = True
+        self._busy_since_s: float | None = None
+        self._overdue = False
+        self._question: _Question | None = None
+        self._wake = threading.Event()
         self._path = path
         self._period_s = period_s
         self._registry: Registry | None = None
@@ -89,7 +118,38 @@ class LateAsker:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    # --- the loop's side: never waits ---------------------------------------------------------
+    # --- the loop's side: hardly waits --------------------------------------------------------
+    @property
+    def reachable(self) -> bool:
+        """Whether the file answers."""
+        since_s = self._busy_since_s
+        silent = since_s is not None and time.perf_counter() - since_s > SILENT_AFTER_S
+        return self._answers_at_all and not silent
+
+    def ask_now(self, question: Callable[[Registry], AnswerT]) -> AnswerT:
+        """Return the answer to one question.
+
+        Raises
+        ------
+        sqlite3.Error, ReturnsFileError, OSError
+            The file does not answer, or not in time (TimeoutError). While it is known not to, this
+            is said at once.
+        """
+        if self._thread is None:
+            return question(self._current())
+        if self._overdue or not self.reachable:
+            raise TimeoutError(self.problem or "the registry file does not answer")
+        asked = _Question(question)
+        self._question = asked
+        self._wake.set()
+        if not asked.done.wait(ANSWER_DEADLINE_S):
+            self._overdue = True  # until the thread gets through again
+            raise TimeoutError(f"no answer within {ANSWER_DEADLINE_S * 1000:g} ms")
+        if asked.error is not None:
+            raise asked.error
+        answer: AnswerT = asked.answer
+        return answer
+
     @property
     def waiting(self) -> int:
         """Passages without an answer."""
@@ -124,6 +184,7 @@ class LateAsker:
             registry = self._current()
             generation = registry.generation()
             changed = generation != self._generation
+            self.changes += changed
             fresh = len(self._new)
             asked = [self._new.popleft() for _ in range(fresh)]
             if changed:
@@ -131,14 +192,23 @@ class LateAsker:
                 self._waiting.clear()
             self._ask_about(registry, asked)
             self._generation = generation
-        except (sqlite3.Error, ReturnsFileError, OSError) as error:
-            self.reachable = False
+        except FILE_ERRORS as error:
+            self._answers_at_all = False
             self.problem = str(error)
             self._generation = -1  # whatever was not answered is asked again
             self._close()
         else:
-            self.reachable = True
+            self._answers_at_all = True
+            self._overdue = False
         self._age()
+
+    def _answer(self, asked: _Question) -> None:
+        """Answer what the loop asks now."""
+        try:
+            asked.answer = asked.ask(self._current())
+        except FILE_ERRORS as error:
+            asked.error = error
+        asked.done.set()
 
     def _ask_about(self, registry: Registry, passages: list[_Passage]) -> None:
         for index, passage in enumerate(passages):
@@ -194,13 +264,21 @@ class LateAsker:
 
     def __exit__(self, *_error: object) -> None:
         self._stop.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(_STOP_DEADLINE_S)
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(self._period_s):
+            while not self._stop.is_set():
+                self._busy_since_s = time.perf_counter()
+                asked, self._question = self._question, None
+                if asked is not None:
+                    self._answer(asked)
                 self.ask()
+                self._busy_since_s = None
+                self._wake.wait(self._period_s)
+                self._wake.clear()
         finally:
             self._close()
 

@@ -193,10 +193,6 @@ class Registry:
         """File name, for people."""
         return self._name
 
-    def never_wait(self) -> None:
-        """Let a look-up in a file that another process has locked fail at once, not wait."""
-        self._connection.execute("PRAGMA busy_timeout = 0")
-
     def import_many(self, returns: Iterable[AnnouncedReturn]) -> ImportCount:
         """Store all returns in one transaction: all or, on any error, none.
 

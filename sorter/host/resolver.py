@@ -3,21 +3,20 @@
 A payload that is the label of a record is found in memory, without reading its bar code: parsing
 GS1 costs a hundred times as much as the look-up. Only when that misses is the payload parsed, and
 the registry file asked: for the label (a record imported since the start), then for the identity
-(the same GS1 key in another notation). What it does not know then, a
-:class:`~sorter.host.late.LateAsker` asks again for.
+(the same GS1 key in another notation). In a live run a :class:`~sorter.host.late.LateAsker` asks in
+place of the loop, which must not wait for a file; what is not known then it asks again for.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
 from sorter.host.barcode import BarcodeReading, read_payload
-from sorter.host.late import LateAsker, find_record
+from sorter.host.late import FILE_ERRORS, AnswerT, LateAsker, find_record
 from sorter.host.registry import FactsRow, Registry, identity_hash
 from sorter.host.verdict import MAX_CODES_LOOKED_AT, judge
 from sorter.model.codes import NONE, ScanVerdict
@@ -50,7 +49,7 @@ class RegistryHost:
     Records that another process imports while the line runs are noticed: new ones at the first
     look-up, changed ones within ``CALLS_BETWEEN_CHECKS`` calls, because an import makes the
     memory's entries be read again, one by one when they are next needed. No look-up takes longer
-    than a few indexed reads.
+    than a few indexed reads; with an asker none takes longer than it says, whatever the file does.
 
     Parameters
     ----------
@@ -60,7 +59,8 @@ class RegistryHost:
     preload : int
         How many records to read into memory now.
     asker : LateAsker, optional
-        Asks again about what is unknown; without one, unknown is unknown for good.
+        Asks the file, and again about what is unknown; without one the file is asked directly,
+        and unknown is unknown for good.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class RegistryHost:
         self._rows: dict[bytes, int] = {}
         self._facts = np.zeros((1024, SCAN_WIDTH), np.int64)
         self._seen: list[int] = []
-        self._generation = registry.generation()
+        self._generation = registry.generation() if asker is None else asker.changes
         self._calls = 0
         self._row_limit = preload + REMEMBERED_ALIASES
         self._preload(list(registry.all_facts(preload)))
@@ -149,10 +149,19 @@ class RegistryHost:
 
     def _notice_imports(self) -> None:
         """Make entries be read again if any process has written since."""
+        if self._asker is not None:
+            self._generation = self._asker.changes
+            return
         try:
             self._generation = self._registry.generation()
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             self._failed(error)
+
+    def _ask(self, question: Callable[[Registry], AnswerT]) -> AnswerT:
+        """Return what the registry file says to a question."""
+        if self._asker is not None:
+            return self._asker.ask_now(question)
+        return question(self._registry)
 
     def _judge_codes(self, codes: tuple[bytes, ...], row: Rows) -> None:
         """Fill in verdict and facts of a passage, whatever its codes are."""
@@ -185,8 +194,8 @@ class RegistryHost:
         if known >= 0 or not reading.legible:
             return known
         try:
-            record = find_record(self._registry, reading)
-        except sqlite3.Error as error:
+            record = self._ask(lambda registry: find_record(registry, reading))
+        except FILE_ERRORS as error:
             return self._failed(error)
         return -1 if record is None else self._remember(code, record)
 
@@ -196,10 +205,11 @@ class RegistryHost:
         if known >= 0 and self._seen[known] == self._generation:
             return known
         try:
-            record = self._registry.facts_of(code.decode())
+            label = code.decode()
+            record = self._ask(lambda registry: registry.facts_of(label))
         except UnicodeDecodeError:
             return -1
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             return self._failed(error, known)
         if record is None:
             self._rows.pop(code, None)
@@ -248,7 +258,7 @@ class RegistryHost:
         self._seen[row] = self._generation
         return row
 
-    def _failed(self, error: sqlite3.Error, known: int = -1) -> int:
+    def _failed(self, error: Exception, known: int = -1) -> int:
         """Count a failed look-up; what is in memory, however old, is the answer then."""
         self.lookup_errors += 1
         self.last_error = str(error)

@@ -52,7 +52,6 @@ class Ride:
         self.imported_at = -1
         self.journal = InlineJournal(self.journal_path, run_info(line, {}), 50)
         with Registry.open(self.path) as registry:
-            registry.never_wait()
             self.controller = assemble(
                 line,
                 clock=VirtualClock(self.rig),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -31,6 +33,24 @@ holder.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
 sys.stdin.readline()
 """
+STUCK = """
+import sys
+from pathlib import Path
+from plc_sim.chaos.making import locked_registry
+with locked_registry(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+DEADLINE_S = 30.0
+
+
+def until(holds):
+    """Ask until it holds; what is awaited happens in a thread or another process."""
+    pause = threading.Event()
+    deadline_s = time.perf_counter() + DEADLINE_S
+    while not holds():
+        assert time.perf_counter() < deadline_s
+        pause.wait(0.005)
 
 
 def announced(label, identity=None):
@@ -60,7 +80,6 @@ def asker(path):
 @pytest.fixture
 def host(path, asker):
     with Registry.open(path) as registry:
-        registry.never_wait()
         yield RegistryHost(registry, POLICY, asker=asker)
 
 
@@ -142,32 +161,68 @@ def test_a_file_that_is_no_registry_is_a_problem_not_a_crash(asker, path):
     assert asker.waiting == 1
 
 
-def test_a_locked_file_delays_nothing_and_is_asked_again(host, asker, path):
-    """Another process holds the file exclusively: a look-up fails at once, and counts."""
-    host.resolve([scan(b"KNOWN")])
-    host._registry.close()  # an open reader would keep the other process from its lock
-    holder = subprocess.Popen(
-        [sys.executable, "-c", LOCKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert holder.stdout.readline() == b"locked\n"
-        host._registry._connection = sqlite3.connect(path, isolation_level=None)
-        host._registry.never_wait()
-        began = time.perf_counter()
-        row = host.resolve([scan(b"RMA1", seq=3)])[0]
-        took = time.perf_counter() - began
-        assert row[ScanColumn.VERDICT] == ScanVerdict.READ
-        assert row[ScanColumn.KNOWN] == 0
-        assert took < 1.0, "far below the five seconds that a waiting connection would take"
-        assert "locked" in host.last_error
-        asker.ask()
-        assert not host.reachable
-    finally:
-        holder.communicate(b"done\n", timeout=10)
-    bring_in(path, announced("RMA1"))
-    assert answers_of(host, asker)[0, ScanColumn.SEQ] == 3
-    assert host.reachable
-    assert host.figures()["lookup_errors"] > 0
+@pytest.mark.parametrize("locker", [LOCKER, STUCK], ids=["exclusive", "stuck in a recovery"])
+def test_a_locked_file_delays_nothing_and_is_asked_again(path, locker):
+    bring_in(path, announced("KNOWN"))
+    with Registry.open(path) as registry, contextlib.ExitStack() as stack:
+        host = RegistryHost(registry, POLICY)
+        registry.close()  # an open reader would keep the other process from its lock
+        holder = subprocess.Popen(
+            [sys.executable, "-c", locker, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            assert holder.stdout.readline() == b"locked\n"
+            asker = stack.enter_context(LateAsker(path))
+            host._asker, host._generation = asker, asker.changes
+            until(lambda: not host.reachable)
+            began = time.perf_counter()
+            for seq in range(1, 21):
+                row = host.resolve([scan(b"RMA1", seq=seq)])[0]
+                assert row[ScanColumn.VERDICT] == ScanVerdict.READ
+                assert row[ScanColumn.KNOWN] == 0
+                assert host.resolve([scan(b"KNOWN", seq=100 + seq)])[0, ScanColumn.KNOWN] == 1
+            took = time.perf_counter() - began
+            assert took < 1.0, "far below the ten seconds that SQLite would take for each"
+            assert host.figures()["lookup_errors"] >= 20
+        finally:
+            holder.communicate(b"done\n", timeout=10)
+        until(lambda: host.reachable)
+        bring_in(path, announced("RMA1"))
+        reads = []
+        until(lambda: reads.extend(host.late_reads()) or len(reads) == 20)
+        assert host.resolve(reads)[:, ScanColumn.KNOWN].all()
+    assert asker.given_up == 0
+
+
+def test_the_first_look_up_in_a_file_that_locks_up_ends_at_its_deadline(path):
+    """The thread has been getting answers until now: nobody knows yet that there are none."""
+    with Registry.open(path) as registry, LateAsker(path, period_s=3600) as asker:
+        host = RegistryHost(registry, POLICY, asker=asker)
+        until(lambda: asker.changes)
+        holder = subprocess.Popen(
+            [sys.executable, "-c", STUCK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            assert holder.stdout.readline() == b"locked\n"
+            assert host.reachable
+            with pytest.raises(TimeoutError, match="no answer within"):
+                asker.ask_now(Registry.count)
+            with pytest.raises(TimeoutError, match="does not answer"):
+                asker.ask_now(Registry.count)
+            assert host.resolve([scan(b"RMA1")])[0, ScanColumn.KNOWN] == 0
+            until(lambda: not host.reachable)
+        finally:
+            holder.communicate(b"done\n", timeout=10)
+
+
+def test_a_look_up_through_the_thread_gives_what_the_file_says(path):
+    with Registry.open(path) as registry, LateAsker(path) as asker:
+        host = RegistryHost(registry, POLICY, asker=asker)
+        bring_in(path, announced("RMA1"))
+        until(lambda: host.resolve([scan(b"RMA1")])[0, ScanColumn.KNOWN] == 1)
+        with pytest.raises(sqlite3.Error):
+            asker.ask_now(lambda registry: registry._connection.execute("no SQL"))
+        assert host.reachable
 
 
 def test_what_is_remembered_is_bounded_and_ends(asker, path, monkeypatch):
