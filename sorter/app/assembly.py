@@ -92,17 +92,7 @@ def assemble(
         Waits for so many seconds of the clock, between attempts to connect.
     """
     client = MailboxClient(bus, loaded.line_file.io.mailbox, controller_epoch)
-    catch_up: CatchUp | None = None
-    if taken_over is None:
-        state = fresh_state(loaded)
-        client.resume(journal.last_acknowledged)
-    else:
-        state = taken_over.state
-        client.resume(journal.last_acknowledged, taken_over.encoder_count, taken_over.tick_100us)
-    if taken_over is not None and taken_over.resumed:
-        catch_up = CatchUp(loaded.layout, state)
-    else:
-        state.next_parcel_id = journal.first_parcel_id
+    state, catch_up = _where_to_begin(loaded, client, journal, taken_over)
     supervisor = LinkSupervisor(bus, clock, generator, pause=pause)
     metrics = LineMetrics(loaded.layout)
     loop = ScanLoop(
@@ -121,6 +111,28 @@ def assemble(
         alive=alive,
     )
     return Controller(loop, client, supervisor, metrics, state)
+
+
+def _where_to_begin(
+    loaded: LoadedLine,
+    client: MailboxClient,
+    journal: InlineJournal | ThreadedJournal,
+    taken_over: TakenOver | None,
+) -> tuple[State, CatchUp | None]:
+    """Return the state to begin with, and who sees to what the PLC did meanwhile.
+
+    The client is told how far the journal had come, so that it reads the rings from there.
+    """
+    if taken_over is None:
+        state = fresh_state(loaded)
+        client.resume(journal.last_acknowledged)
+    else:
+        state = taken_over.state
+        client.resume(journal.last_acknowledged, taken_over.encoder_count, taken_over.tick_100us)
+        if taken_over.resumed:
+            return state, CatchUp(loaded.layout, state)
+    state.next_parcel_id = journal.first_parcel_id
+    return state, None
 
 
 def summary_of(

@@ -91,24 +91,20 @@ async def _run_live(
     _set_up_logs(loaded, clock)
     manager = ServiceManager.from_environment(os.environ, clock)
     io = link_of(loaded, options.link)
-    protocol = io.protocol
     bus = field_bus(io, clock)
     service = loaded.line_file.service
     registry_path = options.registry or loaded.registry_path
     with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
         erase_expired_returns(registry, service.registry_retention_days)
         host = RegistryHost(registry, loaded.policy, asker=asker)
-        recovery = Recovery(loaded, {"protocol": protocol})
+        recovery = Recovery(loaded, {"protocol": io.protocol})
         journal = ThreadedJournal(
             options.journal or loaded.journal_path,
             recovery.begin_run,
             limits=limits_of(service.retention),
             calendar_s=Calendar().now_s,
         )
-        metrics_port = (
-            service.metrics.port if options.metrics_port is None else options.metrics_port
-        )
-        ready: dict[str, Any] = {"event": "ready", "protocol": protocol, "link": bus.name}
+        ready: dict[str, Any] = {"event": "ready", "protocol": io.protocol, "link": bus.name}
         ready["resumed"] = recovery.found.resumed
         ready["parcels_taken_over"] = recovery.found.state.tracked_count()
 
@@ -130,24 +126,29 @@ async def _run_live(
             alive=manager.alive,
         )
         manager.status_from(lambda: _status(controller))
+        certificates = CertificateWatch(io)
+        certificates.warn(utc_now())
         collector = LineCollector(
             controller.metrics, controller.client, [controller.supervisor], host, journal
         )
-        certificates = CertificateWatch(io)
-        certificates.warn(utc_now())
-        server = MetricsServer(service.metrics.host, metrics_port, collector, certificates)
+        port = service.metrics.port if options.metrics_port is None else options.metrics_port
+        server = MetricsServer(service.metrics.host, port, collector, certificates)
         ready["metrics_port"] = server.port
-        # What exists now lives as long as the process: never look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        _freeze_what_exists()
         try:
             await controller.loop.run(_stop_on_signal(manager))
         finally:
             _ignore_stop_signals()
             manager.close()
             server.close()
-    return summary_of(controller, journal, loaded, protocol, time.perf_counter() - started_s)
+    return summary_of(controller, journal, loaded, io.protocol, time.perf_counter() - started_s)
+
+
+def _freeze_what_exists() -> None:
+    """Let the collector never look again at what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _set_up_logs(loaded: LoadedLine, clock: Clock) -> None:

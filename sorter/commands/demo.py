@@ -63,12 +63,9 @@ def demo(
     Exit codes: 0 every parcel is accounted for and every count agrees with the truth ledger,
     1 something does not, 2 the demo could not run.
     """
-    if protocol not in ("modbus", "opcua", "both"):
-        raise typer.BadParameter(f"'{protocol}' is none of modbus, opcua, both")
-    problems = check_files([config, scenario])
-    if problems:
+    protocols = _protocols(protocol)
+    if problems := check_files([config, scenario]):
         raise ConfigError.of(problems)
-    protocols = ("modbus", "opcua") if protocol == "both" else (protocol,)
     console = Console(stderr=as_json)
     certs = _fresh_certificates(keep) if secure else None
     summaries = []
@@ -78,7 +75,7 @@ def demo(
         for note in notes:
             console.print(note, highlight=False)
         plan = RehearsalPlan(
-            protocol=cast("Protocol", name),
+            protocol=name,
             scenario=scenario,
             line=config,
             feed=feed,
@@ -92,9 +89,22 @@ def demo(
         )
         summaries.append(_rehearsed(plan, console, quiet=as_json))
     if as_json:
-        whole: Any = summaries[0] if len(summaries) == 1 else {"runs": summaries}
-        sys.stdout.write(json.dumps(whole, indent=1) + "\n")
+        _write_json(summaries)
     raise SystemExit(0 if all(is_clean(summary) for summary in summaries) else 1)
+
+
+def _protocols(wanted: str) -> tuple[Protocol, ...]:
+    """Return the protocols to rehearse over, one after the other."""
+    if wanted == "both":
+        return ("modbus", "opcua")
+    if wanted in ("modbus", "opcua"):
+        return (cast("Protocol", wanted),)
+    raise typer.BadParameter(f"'{wanted}' is none of modbus, opcua, both")
+
+
+def _write_json(summaries: list[dict[str, Any]]) -> None:
+    whole: Any = summaries[0] if len(summaries) == 1 else {"runs": summaries}
+    sys.stdout.write(json.dumps(whole, indent=1) + "\n")
 
 
 def _fresh_certificates(keep: Path) -> Path:

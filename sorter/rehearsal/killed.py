@@ -86,36 +86,73 @@ async def sort_and_kill(
         ],
         folder / "plc_sim.log",
     )
+    controller = _MortalController(folder, registry, journal)
     await simulator.start()
-    restarts_s: list[float] = []
-    taken_over: list[int] = []
-    controller: JsonLineProcess | None = None
     try:
         listening = await simulator.wait_for("listening", TIMEOUT_S)
-        arguments = [
-            *(sys.executable, "-m", "sorter", "run", "--config", str(LINE), "--metrics-port", "0"),
-            *("--protocol", "modbus", "--peer", f"127.0.0.1:{listening['modbus_port']}"),
-            *("--registry", str(registry), "--journal", str(journal)),
-        ]
-        for life in range(kills + 1):
-            killed_s = time.perf_counter()
-            controller = JsonLineProcess("sorter run", arguments, folder / f"sorter-{life}.log")
-            await controller.start()
-            ready = await controller.wait_for("ready", TIMEOUT_S)
-            if life:
-                restarts_s.append(time.perf_counter() - killed_s)
-                taken_over.append(int(ready["parcels_taken_over"]))
-            if life < kills:
-                await asyncio.sleep(instants.uniform(0, LONGEST_LIFE_S))
-                await controller.kill()
+        controller.peer = f"127.0.0.1:{listening['modbus_port']}"
+        await controller.start()
+        for _ in range(kills):
+            await asyncio.sleep(instants.uniform(0, LONGEST_LIFE_S))
+            await controller.kill_and_start()
         await simulator.wait_for("drained", TIMEOUT_S + count * 3600 / RATE_PARCELS_PER_H)
-        await _until_confirmed(int(ready["metrics_port"]))
+        await _until_confirmed(controller.metrics_port)
     finally:
-        if controller is not None:
-            await controller.stop(TIMEOUT_S)
+        await controller.stop()
         await simulator.stop(TIMEOUT_S)
-    found = reconcile(journal, truth)
-    return Killed(kills, restarts_s, taken_over, found, replay_difference(journal))
+    return Killed(
+        kills,
+        controller.restarts_s,
+        controller.parcels_taken_over,
+        reconcile(journal, truth),
+        replay_difference(journal),
+    )
+
+
+class _MortalController:
+    """A controller process that is killed and started again on the same journal."""
+
+    def __init__(self, folder: Path, registry: Path, journal: Path) -> None:
+        self._folder = folder
+        self._registry = registry
+        self._journal = journal
+        self._process: JsonLineProcess | None = None
+        self._lives = 0
+        self.peer = ""
+        self.metrics_port = 0
+        self.restarts_s: list[float] = []
+        self.parcels_taken_over: list[int] = []
+
+    async def start(self) -> int:
+        """Start a process; return how many parcels it took over when it sorts."""
+        log = self._folder / f"sorter-{self._lives}.log"
+        self._process = JsonLineProcess(
+            "sorter run",
+            [
+                *(sys.executable, "-m", "sorter", "run", "--config", str(LINE)),
+                *("--metrics-port", "0", "--protocol", "modbus", "--peer", self.peer),
+                *("--registry", str(self._registry), "--journal", str(self._journal)),
+            ],
+            log,
+        )
+        self._lives += 1
+        await self._process.start()
+        ready = await self._process.wait_for("ready", TIMEOUT_S)
+        self.metrics_port = int(ready["metrics_port"])
+        return int(ready["parcels_taken_over"])
+
+    async def kill_and_start(self) -> None:
+        """Kill the process, start another and note how long that took."""
+        if self._process is not None:
+            await self._process.kill()
+        killed_s = time.perf_counter()
+        self.parcels_taken_over.append(await self.start())
+        self.restarts_s.append(time.perf_counter() - killed_s)
+
+    async def stop(self) -> None:
+        """Stop the process cleanly, if there is one."""
+        if self._process is not None:
+            await self._process.stop(TIMEOUT_S)
 
 
 async def _until_confirmed(metrics_port: int) -> None:

@@ -46,15 +46,7 @@ def summarize(
         Comparison with the truth. Without it ``unaccounted`` counts parcels that have no final
         disposition, and ``truth_mismatches`` is null: nobody has looked.
     """
-    by_disposition: Counter[str] = Counter()
-    by_cause: Counter[str] = Counter()
-    by_chute: Counter[str] = Counter()
-    for (disposition, cause, chute), count in sorted(tally.endings.items()):
-        by_disposition[word(FinalDisposition, disposition)] += count
-        if cause != NONE:
-            by_cause[word(Cause, cause)] += count
-        if chute != NONE:
-            by_chute[name_of(chute_names, chute)] += count
+    by_disposition, by_chute, by_cause = _endings(tally, chute_names)
     unaccounted = tally.opened - tally.closed
     summary: dict[str, Any] = {
         "parcels": tally.opened,
@@ -84,6 +76,22 @@ def summarize(
     if reconciliation is not None:
         summary["details"] = list(reconciliation.details)
     return summary
+
+
+def _endings(
+    tally: Tally, chute_names: Sequence[str]
+) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Return how many parcels ended in each way, in each chute, for each cause."""
+    by_disposition: Counter[str] = Counter()
+    by_chute: Counter[str] = Counter()
+    by_cause: Counter[str] = Counter()
+    for (disposition, cause, chute), count in sorted(tally.endings.items()):
+        by_disposition[word(FinalDisposition, disposition)] += count
+        if chute != NONE:
+            by_chute[name_of(chute_names, chute)] += count
+        if cause != NONE:
+            by_cause[word(Cause, cause)] += count
+    return by_disposition, by_chute, by_cause
 
 
 def latency_us(samples_ns: Samples) -> dict[str, float | None]:
