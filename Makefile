@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-fast lint types contracts check bench chaos schema lock clean
+.PHONY: help demo test lint types contracts check bench chaos schema lock clean
 
 help:
 	@echo "make demo       watch a return-centre line sort parcels (simulated PLC, real sockets)"
@@ -18,8 +18,10 @@ help:
 demo: $(READY)
 	@$(BIN)/sorter demo $(ARGS)
 
+# The kernels are compiled before, once, and not by each worker for itself.
 test: $(READY)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/python -c "import plc_sim.rig, sorter.app.live"
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

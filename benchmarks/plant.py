@@ -50,6 +50,9 @@ def _run(scenario: ScenarioFile, line_file: LineFile, labels: list[bytes]) -> tu
         for eye, at in inducts.items()
     }
     put_u32(command, m.COMMAND_EPOCH, 1, 0)
+    command[m.COMMAND_BOOT_ID : m.COMMAND_BOOT_ID + 2] = status[
+        m.STATUS_BOOT_ID : m.STATUS_BOOT_ID + 2
+    ]
     rig.start_arrivals()
     seen = sent = 0
     header = struct.Struct("=24H")

@@ -26,7 +26,7 @@ def test_faults_and_a_kill_lose_no_parcel(tmp_path: Path) -> None:
     story.write_text(STORY)
     done = sorter(
         *("chaos", "--story", str(story), "--seed", "5", "--protocol", "modbus", "--json"),
-        *("--parcels", "40", "--speed", "4", "--keep", str(tmp_path / "kept")),
+        *("--parcels", "40", "--speed", "2", "--keep", str(tmp_path / "kept")),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
