@@ -10,13 +10,14 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import numba
 from numba.core import config
 from numba.extending import register_jitable
 
 numba_config: Any = config
+_njit: Any = numba.njit  # its stubs do not know every option
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -48,6 +49,9 @@ def _cache_directory() -> str:
     return str(base / "parcel-sorter" / f"plc-{digest.hexdigest()[:16]}")
 
 
+# Kernels allocate nothing, so they need no reference counts.
+_OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": False}
+
 _CACHE = os.environ.get("NUMBA_CACHE_DIR") or _cache_directory()
 
 
@@ -64,9 +68,8 @@ def kernel(signature: str) -> Callable[[Function], Function]:
         before = numba_config.CACHE_DIR
         numba_config.CACHE_DIR = _CACHE
         try:
-            return cast(
-                "Function", numba.njit(signature, cache=True, error_model="numpy")(function)
-            )
+            compiled: Function = _njit(signature, cache=True, **_OPTIONS)(function)
+            return compiled
         finally:
             numba_config.CACHE_DIR = before
 
@@ -75,5 +78,5 @@ def kernel(signature: str) -> Callable[[Function], Function]:
 
 def inner(function: Function) -> Function:
     """Let kernels call a function, whatever their argument types are."""
-    decorated: Function = register_jitable(error_model="numpy")(function)
+    decorated: Function = register_jitable(**_OPTIONS)(function)
     return decorated
