@@ -44,7 +44,7 @@ SPARE_CANDIDATES = 64
 SPARE_OUTCOMES = 4
 
 
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1])")
+@kernel("int64(int64[:, ::1], int64, int64, int64[::1])", inline=True)
 def committed(parcels: Rows, row: int, now: int, line: Rows) -> int:
     """Return 1 when it is too late to change the parcel's divert."""
     state = parcels[ParcelColumn.STATE, row]
@@ -67,12 +67,15 @@ def facts_complete(parcels: Rows, row: int, now: int, line: Rows) -> int:
     return 1 if facts_due(parcels, row, line) <= now else 0
 
 
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1])")
+@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1])", inline=True)
 def reasons_to_look(
     parcels: Rows, row: int, now: int, registers: Rows, line: Rows, chute_state: Rows
 ) -> int:
     """Return the attention a parcel needs now; -1: only if a chute can be had (a quiet retry)."""
     attention = int(parcels[ParcelColumn.ATTENTION, row])
+    changed = registers[Register.CHUTES_WORSENED] | registers[Register.CHUTES_IMPROVED]
+    if attention == 0 and changed == 0:
+        return 0  # nearly every parcel in nearly every frame
     state = parcels[ParcelColumn.STATE, row]
     if committed(parcels, row, now, line):
         return 0
@@ -406,7 +409,7 @@ def assign(
                 or registers[Register.DECISIONS] + 1 > decisions.shape[0]
                 or registers[Register.COMMANDS] + 2 > commands.shape[0]
             ):
-                registers[Register.NEXT_DUE] = now
+                parcels[ParcelColumn.DUE, row] = now  # the next frame goes on with it
                 return
             parcels[ParcelColumn.ATTENTION, row] = 0
             if keeps_its_chute(

@@ -233,10 +233,10 @@ def decide_frame(
             continue
         parcel_scanned(scans[index], parcels, now, registers, line, scanners, outcomes)
     housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
-    find_next_due(parcels, registers)
     assign(
         parcels, now, registers, line, eyes, chutes, chute_state, cell_groups, group_starts,
         group_chutes, overflow, outlets, window_days, rules, rows, near, choices, commands,
         decisions, candidates, outcomes,
     )  # fmt: skip
+    find_next_due(parcels, registers)
     note_mode(now, registers, line, chutes, chute_state, group_chutes, outcomes)

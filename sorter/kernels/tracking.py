@@ -326,4 +326,3 @@ def set_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, ch
     if parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED:
         due = min(due, facts_due(parcels, row, line))
     parcels[ParcelColumn.DUE, row] = due
-    registers[Register.NEXT_DUE] = min(registers[Register.NEXT_DUE], due)
