@@ -18,7 +18,7 @@ import numpy as np
 from sorter.kernels.jit import kernel
 from sorter.model import mailbox as wire
 from sorter.model.columns import CommandColumn, EventColumn
-from sorter.model.frames import Rows, Words
+from sorter.model.frames import Bytes, Rows, Words
 
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
@@ -42,7 +42,7 @@ class Header(IntEnum):
     EVENT_OVERFLOW = 7
     SCAN_OVERFLOW = 8
     SCAN_HEAD = 9  # unwrapped
-    LAST_SCAN = 10  # newest scan delivered; moved on by the client
+    LAST_SCAN = 10  # newest scan delivered; moved on by the decoder
     REREAD_FROM = 11  # first event that the window did not give; 0: none
     # and the rest
     VERSION = 12
@@ -72,7 +72,7 @@ class ScanHeader(IntEnum):
     TICK = 3  # unwrapped
     CODE_COUNT = 4
     FLAGS = 5
-    BYTE_LENGTH = 6
+    BYTE_LENGTH = 6  # of the payload; never more than a slot holds
 
 
 @kernel("int64(uint16[::1], int64, int64)")
@@ -254,35 +254,76 @@ def decode_ring(words: Words, low_first: int, header: Rows, rows: Rows) -> int:
     return count
 
 
-@kernel("int64(uint16[::1], int64, int64[::1], int64[::1])", entry=True)
-def decode_scan(words: Words, low_first: int, header: Rows, scan: Rows) -> int:
-    """Decode the numbers of the scan slot that should follow ``header[LAST_SCAN]``.
+@kernel("int64(uint16[::1], int64, int64, int64[::1], int64[::1], uint8[::1])")
+def decode_scan(
+    words: Words, at: int, low_first: int, header: Rows, scan: Rows, payload: Bytes
+) -> int:
+    """Decode the scan slot at ``words[at]``, which should follow ``header[LAST_SCAN]``.
 
     Returns
     -------
     int
-        :class:`SlotState`; `scan` (``int64[len(ScanHeader)]``) is valid only when it is GOOD.
+        :class:`SlotState`; `scan` and `payload` are written only when it is GOOD.
     """
-    if check_word(words, 0, wire.SCAN_CHECK) != int(words[wire.SCAN_CHECK]):
+    if check_word(words, at, wire.SCAN_CHECK) != int(words[at + wire.SCAN_CHECK]):
         return SlotState.TORN
     wanted = header[Header.LAST_SCAN] + 1
-    seq = unwrap_u32(read_u32(words, wire.SCAN_SEQ, low_first), wanted)
+    seq = unwrap_u32(read_u32(words, at + wire.SCAN_SEQ, low_first), wanted)
     if seq > wanted:
         return SlotState.OVERTAKEN
     if seq < wanted:
         return SlotState.TORN
     scan[ScanHeader.SEQ] = seq
-    scan[ScanHeader.SCANNER] = words[wire.SCAN_SCANNER]
+    scan[ScanHeader.SCANNER] = words[at + wire.SCAN_SCANNER]
     scan[ScanHeader.ENCODER] = unwrap_u32(
-        read_u32(words, wire.SCAN_ENCODER, low_first), header[Header.ENCODER]
+        read_u32(words, at + wire.SCAN_ENCODER, low_first), header[Header.ENCODER]
     )
     scan[ScanHeader.TICK] = unwrap_u32(
-        read_u32(words, wire.SCAN_TICK, low_first), header[Header.TICK]
+        read_u32(words, at + wire.SCAN_TICK, low_first), header[Header.TICK]
     )
-    scan[ScanHeader.CODE_COUNT] = words[wire.SCAN_CODE_COUNT]
-    scan[ScanHeader.FLAGS] = words[wire.SCAN_FLAGS]
-    scan[ScanHeader.BYTE_LENGTH] = words[wire.SCAN_BYTE_LENGTH]
+    scan[ScanHeader.CODE_COUNT] = words[at + wire.SCAN_CODE_COUNT]
+    scan[ScanHeader.FLAGS] = words[at + wire.SCAN_FLAGS]
+    used = min(int(words[at + wire.SCAN_BYTE_LENGTH]), 2 * wire.SCAN_PAYLOAD_WORDS)
+    scan[ScanHeader.BYTE_LENGTH] = used
+    for word in range((used + 1) // 2):
+        pair = int(words[at + wire.SCAN_PAYLOAD + word])
+        payload[2 * word] = pair >> 8
+        payload[2 * word + 1] = pair & 0xFF
     return SlotState.GOOD
+
+
+@kernel("int64(uint16[::1], int64, int64[::1], int64[:, ::1], uint8[:, ::1])", entry=True)
+def decode_scans(words: Words, low_first: int, header: Rows, scans: Rows, payloads: Bytes) -> int:
+    """Decode scan slots, the first of which should hold the record after ``header[LAST_SCAN]``.
+
+    Stops at the first slot that does not hold the record due there and leaves its
+    :class:`SlotState` in ``header[SLOT_STATE]``; moves ``header[LAST_SCAN]`` on.
+
+    Parameters
+    ----------
+    words : uint16[n * SCAN_WORDS]
+    low_first : int
+    header : int64[len(Header)]
+    scans : int64[at least n, len(ScanHeader)]
+    payloads : uint8[at least n, 2 * SCAN_PAYLOAD_WORDS]
+        Bytes in the order in which the scanner sent them.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    count = 0
+    header[Header.SLOT_STATE] = SlotState.GOOD
+    for slot in range(len(words) // wire.SCAN_WORDS):
+        at = slot * wire.SCAN_WORDS
+        state = decode_scan(words, at, low_first, header, scans[count], payloads[count])
+        if state != SlotState.GOOD:
+            header[Header.SLOT_STATE] = state
+            break
+        header[Header.LAST_SCAN] += 1
+        count += 1
+    return count
 
 
 @kernel("void(uint16[::1], int64, int64, int64, int64, int64, int64, int64)", entry=True)

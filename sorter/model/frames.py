@@ -24,6 +24,9 @@ Words = NDArray[np.uint16]
 """16-bit words of a mailbox, as on the wire."""
 
 
+Bytes = NDArray[np.uint8]
+
+
 def no_rows(width: int) -> Rows:
     """Return an empty row array of the given width."""
     return np.empty((0, width), np.int64)

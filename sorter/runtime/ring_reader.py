@@ -8,10 +8,10 @@ import numpy as np
 
 from sorter.config.models import Mailbox
 from sorter.errors import LinkError
-from sorter.kernels.mailbox import Header, ScanHeader, SlotState, decode_ring, decode_scan
+from sorter.kernels.mailbox import Header, ScanHeader, SlotState, decode_ring, decode_scans
 from sorter.model import mailbox as wire
 from sorter.model.columns import EventColumn
-from sorter.model.frames import Rows, ScanRead, Words
+from sorter.model.frames import Rows, ScanRead
 from sorter.ports import FieldBus
 from sorter.runtime.scan_payload import scan_read
 
@@ -20,6 +20,7 @@ RING_READS_AT_ONCE: Final = 512
 """More than the largest rings hold: a backlog comes whole. The frame carries the encoder count of
 now, and a parcel whose record still lay unread in the ring would count as missed."""
 EVENTS_AT_ONCE: Final = 8 * wire.EVENT_PAGE_SLOTS
+PAYLOAD_BYTES: Final = 2 * wire.SCAN_PAYLOAD_WORDS
 SCANS_AT_ONCE: Final = 16
 """A gap of seconds in a few requests, where the bus can ask for several pages or slots in one."""
 
@@ -31,7 +32,6 @@ _LAST_EVENT = int(Header.LAST_EVENT)
 _LAST_SCAN = int(Header.LAST_SCAN)
 _REREAD_FROM = int(Header.REREAD_FROM)
 _SLOT_STATE = int(Header.SLOT_STATE)
-_GOOD = int(SlotState.GOOD)
 _TORN = int(SlotState.TORN)
 
 
@@ -71,7 +71,8 @@ class RingReader:
         # Reading or writing a cell through a memoryview takes a third of what numpy takes.
         self._cells = memoryview(header.data)
         self._rows = rows
-        self._scan = np.zeros(len(ScanHeader), np.int64)
+        self._scan_rows = np.zeros((SCANS_AT_ONCE, len(ScanHeader)), np.int64)
+        self._payloads = np.zeros((SCANS_AT_ONCE, PAYLOAD_BYTES), np.uint8)
         self._torn_event_tries = 0
         self._torn_scan_tries = 0
         self.behind = False
@@ -159,33 +160,39 @@ class RingReader:
         cells = self._cells
         self._skip_overwritten(_LAST_SCAN, head - self._scan_slots)
         scans: list[ScanRead] = []
-        while cells[_LAST_SCAN] < head:
-            first = cells[_LAST_SCAN] + 1
-            first_slot = first % self._scan_slots
-            slots = min(SCANS_AT_ONCE, head - first + 1, self._scan_slots - first_slot)
-            words = np.ascontiguousarray(
-                await self._bus.read_scans(first_slot, slots), np.uint16
-            ).reshape(slots, -1)
-            if not self._take_scans(words, first, scans):
+        for _ in range(RING_READS_AT_ONCE):
+            following = cells[_LAST_SCAN] + 1
+            if following > head:
+                break
+            first_slot = following % self._scan_slots
+            slots = min(SCANS_AT_ONCE, head - following + 1, self._scan_slots - first_slot)
+            words = await self._bus.read_scans(first_slot, slots)
+            count = decode_scans(
+                np.ascontiguousarray(words, np.uint16),
+                self._low_first,
+                self._header,
+                self._scan_rows,
+                self._payloads,
+            )
+            if count:
+                self._torn_scan_tries = 0
+                payloads = self._payloads[:count].tobytes()
+                for place, numbers in enumerate(self._scan_rows[:count].tolist()):
+                    start = place * PAYLOAD_BYTES
+                    scans.append(scan_read(numbers, payloads[start : start + PAYLOAD_BYTES]))
+            if count < slots and not self._skip_bad_scan():
                 break
         self.behind = self.behind or cells[_LAST_SCAN] < head
         return tuple(scans)
 
-    def _take_scans(self, slots: Words, first: int, scans: list[ScanRead]) -> bool:
-        """Append the records of slots that follow each other; False: one has to be read again."""
-        cells = self._cells
-        for following, words in enumerate(slots, first):
-            state = decode_scan(words, self._low_first, self._header, self._scan)
-            if state == _GOOD:
-                scans.append(scan_read(self._scan.tolist(), words))
-            elif state == _TORN:
-                self.torn_reads += 1
-                self._torn_scan_tries += 1
-                if self._torn_scan_tries < TORN_TRIES:
-                    return False
-                self.corrupt_records += 1
-            else:
-                self.corrupt_records += 1
-            self._torn_scan_tries = 0
-            cells[_LAST_SCAN] = following
+    def _skip_bad_scan(self) -> bool:
+        """Return whether the slot that stopped the decoder was given up; else try it again."""
+        if self._cells[_SLOT_STATE] == _TORN:
+            self.torn_reads += 1
+            self._torn_scan_tries += 1
+            if self._torn_scan_tries < TORN_TRIES:
+                return False
+        self._torn_scan_tries = 0
+        self.corrupt_records += 1
+        self._cells[_LAST_SCAN] += 1
         return True

@@ -17,7 +17,7 @@ from sorter.kernels.mailbox import (
     SlotState,
     check_word,
     decode_ring,
-    decode_scan,
+    decode_scans,
     decode_status,
     write_u32,
 )
@@ -170,24 +170,27 @@ def _ring_seeds() -> list[bytes]:
 
 
 def _scan_slot(_folder: Path) -> Run:
-    scan = np.zeros(len(ScanHeader), np.int64)
-
     def run(data: bytes) -> str:
+        scans = np.zeros((1, len(ScanHeader)), np.int64)
+        payloads = np.zeros((1, 2 * wire.SCAN_PAYLOAD_WORDS), np.uint8)
         flags = data[0] if data else 0
         header = _header(Taker(data[1 : 1 + _HEADER_BYTES]))
         words = words_of(data[1 + _HEADER_BYTES :], wire.SCAN_WORDS)
         if flags & 1:
             mend_checks(words, 0, 1, wire.SCAN_WORDS)
-        state = SlotState(decode_scan(words, flags >> 1 & 1, header, scan))
-        # The payload is looked at even if the check does not fit: 1 in 65,536 torn slots fits.
-        read = scan_read(scan.tolist(), words)
+        count = decode_scans(words, flags >> 1 & 1, header, scans, payloads)
+        state = SlotState(header[Header.SLOT_STATE])
+        if (state == SlotState.GOOD) != (count == 1):
+            raise Broken(f"{count} slots decoded, the last one {state.name}")
+        if not count:
+            return f"rejected: {state.name}"
+        read = scan_read(scans[0].tolist(), payloads.tobytes())
         if sum(len(code) + 1 for code in read.codes) > 2 * wire.SCAN_PAYLOAD_WORDS:
             raise Broken("more code bytes than a slot holds")
-        if not read.truncated and len(read.codes) != scan[ScanHeader.CODE_COUNT]:
+        if not read.truncated and len(read.codes) != scans[0, ScanHeader.CODE_COUNT]:
             raise Broken("codes are missing and nothing says so")
         cut = ", truncated" if read.truncated else ""
-        word = "accepted" if state == SlotState.GOOD else "rejected"
-        return f"{word}: {state.name}, {min(len(read.codes), 9)}{cut}"
+        return f"accepted: {min(len(read.codes), 9)}{cut}"
 
     return run
 
@@ -266,7 +269,7 @@ TARGETS = (
     Target("status", "kernels.mailbox.decode_status", _status_seeds, _status, limit_bytes=267),
     Target("event_ring", "kernels.mailbox.decode_ring", _ring_seeds, _event_ring, limit_bytes=267),
     Target(
-        "scan_slot", "kernels.mailbox.decode_scan, scan_read", _scan_seeds, _scan_slot,
+        "scan_slot", "kernels.mailbox.decode_scans, scan_read", _scan_seeds, _scan_slot,
         limit_bytes=277,
     ),
     Target(

@@ -12,8 +12,9 @@ from sorter.kernels.mailbox import (
     Header,
     ScanHeader,
     SlotState,
+    check_word,
     decode_ring,
-    decode_scan,
+    decode_scans,
     decode_status,
     encode_command,
     encode_command_header,
@@ -200,16 +201,38 @@ def test_scan_slot() -> None:
     for word in words[:-1].tolist():
         check = ((check << 1 | check >> 15) & 0xFFFF) ^ word
     words[-1] = check
-    header, scan = new_header(), np.zeros(len(ScanHeader), np.int64)
-    assert decode_scan(words, 0, header, scan) == SlotState.GOOD
-    assert scan.tolist() == [1, 2, 65_536, 10_000, 1, 0, 4]
-    header[Header.LAST_SCAN] = 1
-    assert decode_scan(words, 0, header, scan) == SlotState.TORN
-    header[Header.LAST_SCAN] = -1
-    assert decode_scan(words, 0, header, scan) == SlotState.OVERTAKEN
+    header, scans = new_header(), np.zeros((1, len(ScanHeader)), np.int64)
+    payloads = np.zeros((1, 2 * wire.SCAN_PAYLOAD_WORDS), np.uint8)
+
+    def state_after(last_scan: int) -> int:
+        header[Header.LAST_SCAN] = last_scan
+        count = decode_scans(words, 0, header, scans, payloads)
+        assert header[Header.LAST_SCAN] == last_scan + count
+        return int(header[Header.SLOT_STATE])
+
+    assert state_after(0) == SlotState.GOOD
+    assert scans.tolist() == [[1, 2, 65_536, 10_000, 1, 0, 4]]
+    assert payloads[0, :4].tobytes() == b"\x03ABC"
+    assert state_after(1) == SlotState.TORN
+    assert state_after(-1) == SlotState.OVERTAKEN
     words[11] ^= 1
-    header[Header.LAST_SCAN] = 0
-    assert decode_scan(words, 0, header, scan) == SlotState.TORN
+    assert state_after(0) == SlotState.TORN
+
+
+def test_scan_slots_are_taken_up_to_the_first_bad_one() -> None:
+    words = np.zeros((3, wire.SCAN_WORDS), np.uint16)
+    for slot, seq in enumerate((7, 8, 8)):  # the third still holds what was there before
+        words[slot, :11] = (0, seq, 2, 0, 0, 0, 0, 1, 0, 0xFFFF, 0x0141 + slot)
+        words[slot, -1] = check_word(words[slot], 0, wire.SCAN_WORDS - 1)
+    header, scans = new_header(), np.zeros((3, len(ScanHeader)), np.int64)
+    payloads = np.zeros((3, 2 * wire.SCAN_PAYLOAD_WORDS), np.uint8)
+    header[Header.LAST_SCAN] = 6
+    assert decode_scans(words.reshape(-1), 0, header, scans, payloads) == 2
+    assert (header[Header.LAST_SCAN], header[Header.SLOT_STATE]) == (8, SlotState.TORN)
+    assert scans[:2, ScanHeader.SEQ].tolist() == [7, 8]
+    # A length beyond the slot is cut to what the slot holds.
+    assert scans[:2, ScanHeader.BYTE_LENGTH].tolist() == [2 * wire.SCAN_PAYLOAD_WORDS] * 2
+    assert [payload[:2].tobytes() for payload in payloads[:2]] == [b"\x01A", b"\x01B"]
 
 
 @given(st.integers(0, 1 << 50), st.integers(-(1 << 31), (1 << 31) - 1))

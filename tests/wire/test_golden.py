@@ -140,9 +140,10 @@ def test_scan(example: Example) -> None:
 
     header = np.zeros(len(Header), np.int64)
     header[Header.LAST_SCAN] = seq - 1
-    numbers = np.zeros(len(ScanHeader), np.int64)
-    assert controller.decode_scan(words, 0, header, numbers) == SlotState.GOOD
-    read = scan_read(numbers.tolist(), words)
+    numbers = np.zeros((1, len(ScanHeader)), np.int64)
+    payloads = np.zeros((1, 2 * wire.SCAN_PAYLOAD_WORDS), np.uint8)
+    assert controller.decode_scans(words, 0, header, numbers, payloads) == 1
+    read = scan_read(numbers[0].tolist(), payloads.tobytes())
     assert (read.seq, read.scanner_idx, read.encoder_count, read.tick_100us) == (
         seq,
         scanner,
