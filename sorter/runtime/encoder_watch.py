@@ -67,7 +67,10 @@ class EncoderWatch:
             ahead = moved - elapsed * self._counts_per_tick
             off += ahead if runs or ahead > 0 else min(moved, 0)
             forgiven = elapsed * self._forgiven_per_tick
-            off = max(off - forgiven, 0.0) if off > 0 else min(off + forgiven, 0.0)
+            if -forgiven <= off <= forgiven:  # as nearly every frame of a sound encoder
+                self._off = 0.0
+                return frame.events
+            off = off - forgiven if off > 0 else off + forgiven
         else:  # a PLC whose clock stands still or goes back gives no measure of speed
             off += min(moved, 0)
         if -self._most_off <= off <= self._most_off:
