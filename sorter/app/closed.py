@@ -21,7 +21,6 @@ from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal
-from sorter.runtime.journal_parcels import ParcelRow
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
@@ -133,16 +132,9 @@ def run_on(
     started_s = time.perf_counter()
     journal = line.journal(journal_path)
     controller = line.controller(journal)
-    parcels: list[ParcelRow] = []
-
-    def ended() -> bool:
-        # The loop closes the journal next; its parcels are asked for while it is open.
-        parcels.extend(journal.parcels())
-        return True
-
-    line.run(controller, drained, ended, progress)
+    line.run(controller, drained, lambda: True, progress)
     wall_s = time.perf_counter() - started_s
-    found = reconcile_rows(parcels, line.loaded.layout.chute_names, truth())
+    found = reconcile_rows(journal.parcels(), line.loaded.layout.chute_names, truth())
     return summary_of(controller, journal, line.loaded, "in_process", wall_s, found)
 
 

@@ -151,8 +151,7 @@ class InlineJournal(_OneRun):
         return super().sha256_hex()
 
     def parcels(self) -> list[ParcelRow]:
-        """Return the rows of this run's parcels; call it before :meth:`close`."""
-        self._commit()
+        """Return the rows of this run's parcels; call it after :meth:`close`."""
         return self._writer.parcels()
 
     def take_parcels(self) -> list[ParcelRow]:

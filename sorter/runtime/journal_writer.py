@@ -353,13 +353,12 @@ class JournalWriter:
         )
 
     def parcels(self) -> list[ParcelRow]:
-        """Return the rows of this run's parcels, those on the line included, by number."""
-        rows = self._connection.execute(
-            "SELECT * FROM parcels WHERE run = ? ORDER BY parcel", (self.run,)
-        ).fetchall()
-        found = {row[0]: ParcelRow(*row) for row in rows} | self._ended
-        found.update({row.parcel: row for row in self.book.still_open()})
-        return [found[number] for number in sorted(found)]
+        """Return the rows of this run's parcels by number, after :meth:`finish`."""
+        if self._keeps_steps:
+            with JournalReader(self.path) as reader:
+                return list(reader.parcels(self.run))
+        found = [*self._ended.values(), *self.book.still_open()]
+        return sorted(found, key=lambda row: row.parcel)
 
     def take_parcels(self) -> list[ParcelRow]:
         """Return the rows of ended parcels with numbers above those returned before."""

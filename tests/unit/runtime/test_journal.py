@@ -130,10 +130,18 @@ def test_the_hash_can_be_computed_anew_for_each_run(path, open_journal):
 def test_without_a_file_parcels_and_counts_are_kept(tmp_path):
     journal = InlineJournal(None, INFO)
     append_all(journal, LIVES)
-    assert [row.parcel for row in journal.parcels()] == [1, 2, 3]
-    assert journal.acknowledged().event_seq == 11
     journal.close()
+    assert journal.acknowledged().event_seq == 11
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_a_closed_journal_gives_the_parcels_of_its_run_only(in_a_file, tmp_path):
+    path = tmp_path / "journal.sqlite" if in_a_file else None
+    if path is not None:
+        write(path, parcel_life(7, 12))
+    on_line = parcel_life(9, 15, closed=False)
+    assert [row.parcel for row in write(path, [*LIVES, *on_line]).parcels()] == [1, 2, 3, 9]
 
 
 def test_a_second_run_goes_on_where_the_first_ended(path, open_journal):
