@@ -89,6 +89,11 @@ class HostLink(Protocol):
         """Whether the source of the records answers."""
         ...
 
+    @property
+    def problem(self) -> str:
+        """What the source said last when it did not answer."""
+        ...
+
     def resolve(self, scans: Sequence[ScanRead]) -> Rows:
         """Return ``int64[len(scans), SCAN_WIDTH]``: identity verdict and facts of each result."""
         ...

@@ -10,13 +10,17 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from plc_sim.chaos.drawing import CATALOGUE, LineShape, draw_fault
+from plc_sim.chaos.drawing import CATALOGUE, LineShape
+from plc_sim.chaos.examples import (
+    NEEDS_SMALL_CHUTE,
+    at_busiest_chute,
+    example,
+    with_small_chute,
+)
 from plc_sim.chaos.performing import LOOK_PERIOD_S, Performance
 from plc_sim.chaos.rules import RULES
 from plc_sim.chaos.running import Theatre, failure_text, success_text
@@ -33,10 +37,12 @@ HEADER: Final = """\
 
 Written by `sorter chaos --document docs/faults.md` from one run per kind of fault ({parcels}
 parcels at {rate:,.0f} parcels/h, speed {speed:g}, seed {seed}); do not edit. A parcel is *affected*
-when its end or its number of laps is another one than in the same run without any fault. *Detected
+when the fault struck it by the simulator's account, or its end or its number of laps is another one
+than in the same run without any fault. *Detected
 after* is wall time from the beginning of the fault to the first look at the metrics that shows the
-alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms); "-" where
-no alarm came up in this run.
+alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms): the wait
+for a parcel that meets the fault is part of it, and at speed {speed:g} belts run {speed:g} times as
+fast. "-": no alarm is to be expected. A chute that must be full holds one parcel.
 
 | fault | detected after | alarm | parcels affected | what happens to them |
 |---|---|---|---|---|
@@ -53,33 +59,45 @@ class Alarm:
         For people.
     value : callable or None
         Rises more than without the fault: the alarm is up. None: there is no metric to look at.
-    metric : str
-        Its name in the exposition.
+    metrics : tuple of str
+        Names in the exposition.
+    log : str
+        Name of the log record that says it as well.
     """
 
     text: str
     value: Callable[[LineSnapshot], float] | None = None
-    metric: str = ""
+    metrics: tuple[str, ...] = ()
+    log: str = ""
 
 
-def _metric(name: str, label: str = "", wanted: str = "") -> Alarm:
+def _metric(name: str, label: str = "", wanted: str = "", *, log: str = "") -> Alarm:
+    said = f", log `{log}`" if log else ""
     if not label:
-        return Alarm(f"`{name}`", lambda line: line.value(name), name)
-    text = f'`{name}{{{label}="{wanted}"}}`'
-    return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0), name)
+        return Alarm(f"`{name}`{said}", lambda line: line.value(name), (name,), log)
+    text = f'`{name}{{{label}="{wanted}"}}`{said}'
+    return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0), (name,), log)
+
+
+def _any_of(*names: str, log: str) -> Alarm:
+    """Return an alarm that several metrics can raise."""
+    text = " or ".join(f"`{name}`" for name in names)
+    return Alarm(
+        f"{text}, log `{log}`", lambda line: sum(line.value(name) for name in names), names, log
+    )
 
 
 def _line_state(number: int, name: str) -> Alarm:
     return Alarm(
         f"`sorter_line_state` = {number} ({name})",
         lambda line: float(line.value("sorter_line_state") == number),
-        "sorter_line_state",
+        ("sorter_line_state",),
     )
 
 
 def _down(name: str, log: str = "") -> Alarm:
     text = f"`{name}` = 0" + (f", log `{log}`" if log else "")
-    return Alarm(text, lambda line: 1.0 - line.value(name), name)
+    return Alarm(text, lambda line: 1.0 - line.value(name), (name,), log)
 
 
 _LINK: Final = _down("sorter_link_up", "link_down")
@@ -88,29 +106,37 @@ _ANOMALY: Final = _metric("sorter_anomalies_total")
 _SLOW: Final = _metric("sorter_loop_overruns_total")
 _NO_READS: Final = _metric("sorter_no_reads_total")
 _CONFLICTS: Final = _metric("sorter_read_conflicts_total")
-_RETRIED: Final = _metric("sorter_passes_total", "result", "missed")
+_DIVERT_FAILED: Final = _metric(
+    "sorter_chute_failed_passes_total", "result", "missed", log="divert_failed"
+)
+_ENCODER: Final = _metric("sorter_anomalies_total", "kind", "encoder_jumps", log="encoder_jumped")
 
 ALARMS: Final[dict[str, Alarm]] = {
     "jam": _line_state(11, "Held"),
     "e_stop": _line_state(9, "Aborted"),
-    "failed_divert": _RETRIED,
-    "slow_divert": _RETRIED,
+    "failed_divert": _DIVERT_FAILED,
+    "slow_divert": _DIVERT_FAILED,
     "chute_jam": _metric("sorter_chute_state", "state", "jammed"),
-    "chute_full_late": _metric("sorter_chute_state", "state", "full"),
+    "chute_full_late": _metric("sorter_chute_full_unreported", log="chute_full_unreported"),
     "no_read": _NO_READS,
     "no_read_burst": _NO_READS,
     "multi_read": _CONFLICTS,
     "multi_read_burst": _CONFLICTS,
     "swapped_codes": Alarm("none is possible: two valid codes"),
     "swapped_codes_burst": Alarm("none is possible: two valid codes"),
-    "encoder_jump": _MISSED_EYES,
-    "encoder_slip": _MISSED_EYES,
+    "encoder_jump": _ENCODER,
+    "encoder_slip": _ENCODER,
     "double_feed": _MISSED_EYES,
-    "stuck_eye": _MISSED_EYES,
+    "stuck_eye": _any_of(
+        "sorter_eye_blocked",
+        "sorter_eye_silent",
+        "sorter_parcels_unexpected_total",
+        log="eye_blocked",
+    ),
     "event_dropped": _MISSED_EYES,
     "event_duplicated": _ANOMALY,
     "event_reordered": Alarm("none is needed: counts are latched"),
-    "event_delayed": _MISSED_EYES,
+    "event_delayed": _metric("sorter_anomalies_total", "kind", "late_reports", log="reports_late"),
     "event_corrupted": _metric("sorter_mailbox_corrupt_total"),
     "map_shifted": _LINK,
     "plc_frozen": _LINK,
@@ -119,13 +145,37 @@ ALARMS: Final[dict[str, Alarm]] = {
     "link_half_open": _LINK,
     "link_latency": _SLOW,
     "link_loss": _SLOW,
-    "host_down": _down("sorter_host_up"),
+    "host_down": _down("sorter_host_up", "host_down"),
     "disk_full": _metric("sorter_journal_refusals_total"),
     "clock_step": Alarm("none is needed: nothing that decides looks at it"),
     "kill_controller": Alarm("the process ends: systemd starts it again, log `looked_back`"),
     "kill_plc": _LINK,
 }
 """By kind of fault; every kind that a scenario knows is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run left behind.
+
+    Attributes
+    ----------
+    seen : Performance
+    broken : tuple of str
+        What did not hold.
+    ends : dict
+        How each physical parcel ended, in words.
+    chutes : tuple of str or None
+        Where each of them lies.
+    struck : dict
+        Kinds of faults that struck each of them, by the simulator's account.
+    """
+
+    seen: Performance
+    broken: tuple[str, ...]
+    ends: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    chutes: tuple[str | None, ...] = ()
+    struck: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +206,27 @@ async def measured_document(
     str
         The document.
     """
-    broken, baseline, usual = await _run(theatre, story, (), say)
-    holds = not broken
+    usual = await _run(theatre, story, (), say)
+    holds = not usual.broken
     shape = LineShape.of(load_yaml_model(line, LineFile), story.parcels, RATE_PARCELS_PER_H)
-    # While parcels come: a fault that meets an empty belt shows nothing.
-    shape = replace(shape, span_s=story.arrivals_s)
+    # While parcels come, and where they go: a fault that no parcel meets shows nothing.
+    shape = at_busiest_chute(replace(shape, span_s=story.arrivals_s), usual.chutes)
+    stages = {False: (theatre, usual)}
+    if NEEDS_SMALL_CHUTE & set(kinds):
+        small = with_small_chute(line, shape.chutes[0], theatre.folder("small-chute"))
+        other = Theatre(small, theatre.folder("small-chute"), say)
+        stages[True] = (other, await _run(other, story, (), say))
+        holds = holds and not stages[True][1].broken
     rows = []
     for kind in kinds:
         fault = example(kind, shape, story.seed)
-        broken, ends, seen = await _run(theatre, story, (fault,), say)
-        holds = holds and not broken
-        changed = {n: end for n, end in ends.items() if end != baseline.get(n)}
-        detected_s = detection_s(ALARMS[kind], began_s(fault, story), seen, usual)
-        rows.append(Row(kind, detected_s, len(changed), _happened(changed), broken))
+        on, without = stages[kind in NEEDS_SMALL_CHUTE]
+        run = await _run(on, story, (fault,), say)
+        holds = holds and not run.broken
+        affected = affected_by(run, without, kind)
+        detected_s = detection_s(ALARMS[kind], began_s(fault, story), run.seen, without.seen)
+        rows.append(Row(kind, detected_s, len(affected), _happened(affected), run.broken))
     return holds, document_text(rows, story)
-
-
-def example(kind: str, shape: LineShape, seed: int) -> Fault:
-    """Return the fault of a kind that the document shows; always the same one for a seed."""
-    return draw_fault(kind, np.random.default_rng((0xD0C, seed)), shape)
 
 
 def document_text(rows: Sequence[Row], story: Story) -> str:
@@ -227,20 +279,35 @@ def detection_s(
 
 async def _run(
     theatre: Theatre, story: Story, faults: tuple[Fault, ...], say: Callable[[str], None]
-) -> tuple[tuple[str, ...], dict[int, tuple[str, ...]], Performance]:
-    """Return what did not hold, and how each physical parcel ended."""
+) -> Run:
     told = story.with_faults(faults)
     folder = theatre.folder("-".join(("only", *told.kinds)))
     seen, result = await theatre.perform(told, folder)
     say(success_text(result) if result.verdict.holds else "\n".join(failure_text(result)))
     broken = tuple(breach.what for breach in result.verdict.breaches)
     try:
-        records = account_for(seen.journal, seen.truth).records
+        account = account_for(seen.journal, seen.truth)
     except SorterError:
-        return broken, {}, seen
+        return Run(seen, broken)
     if not broken:
         shutil.rmtree(folder)
-    return broken, {number: _end(all_of) for number, all_of in records.items()}, seen
+    ends = {number: _end(all_of) for number, all_of in account.records.items()}
+    chutes = tuple(row["chute"] for row in account.truth)
+    struck = {int(row["physical_id"]): tuple(row["faults"]) for row in account.truth}
+    return Run(seen, broken, ends, chutes, struck)
+
+
+def affected_by(run: Run, without: Run, kind: str) -> dict[int, tuple[str, ...]]:
+    """Return how each parcel ended that the fault struck, or that ended otherwise than without."""
+    # The simulator's account knows no bursts, and names what befell one parcel.
+    named = kind.removesuffix("_burst").replace("swapped_codes", "swapped_code")
+    affected = {}
+    for number, end in run.ends.items():
+        if end != without.ends.get(number):
+            affected[number] = end
+        elif named in run.struck.get(number, ()):
+            affected[number] = (*end, "all the same")
+    return affected
 
 
 def _end(records: Sequence[Record]) -> tuple[str, ...]:

@@ -366,6 +366,9 @@ class Stage:
             await self._look()
             line = self._seen.line
             if line.value("sorter_link_up") and line.value("sorter_parcels_on_line") == 0:
+                # Once more: an exposition is put together while the line goes on, so its first
+                # lines may be of the moment before the last parcel ended.
+                await self._look()
                 return
             await asyncio.sleep(LOOK_PERIOD_S)
 

@@ -4,6 +4,10 @@ An effect is something that happened to a parcel although nothing of the sort ma
 sound line. What a fault does *not* have here it must not cause: a failed divert, a cut link, a full
 disk or a killed controller costs laps, and never a parcel.
 
+How many parcels a fault may affect is a number for each. What hits single parcels names them, or
+how often it comes. What hits whatever is on the belt can only hit parcels that have come onto it
+before the fault was over and noticed; a later one has no excuse.
+
 Four effects no fault excuses: a parcel without an end, one that was counted twice, a record left
 open, and a record that names another chute than the one the parcel lies in.
 """
@@ -49,6 +53,45 @@ NEVER: Final = frozenset(
 )
 
 
+Come = Callable[[float], int]
+"""How many parcels of the run have come by so many simulated seconds, at most."""
+Most = Callable[[Any, Come], int]
+_NOTICED_S: Final = 10.0
+"""Simulated time from the end of a fault until the controller has seen that things are as they
+were: a few looks and a lap's quarter, also on a machine that is busy."""
+_LENGTHS: Final = ("for_s", "clear_after_s", "down_s")
+
+
+def _whoever_has_come(fault: Any, come: Come) -> int:
+    """Return how many parcels can have been on the belt while a fault of plant or PLC lasted."""
+    lasts_s = max((getattr(fault, name, 0.0) for name in _LENGTHS), default=0.0)
+    return come(fault.at_s + lasts_s + _NOTICED_S)
+
+
+def _all_of_the_run(_fault: Any, come: Come) -> int:
+    """Return how many parcels there are: when a process is killed, no simulated time tells."""
+    return come(float("inf"))
+
+
+def _so_many_times(fault: Any, come: Come) -> int:
+    """Return how many records a fault touches, one parcel each."""
+    return int(fault.times or _whoever_has_come(fault, come))
+
+
+def _pairs(fault: Any, _come: Come) -> int:
+    """Return the parcels of so many that come with the next one, and of one more gone wrong.
+
+    Two that touch count as one long parcel: both are affected, and the pair behind them when the
+    last of them comes with the first of it.
+    """
+    return 2 * (int(fault.parcels) + 1)
+
+
+def _read_wrongly(fault: Any, _come: Come) -> int:
+    """Return the parcels that were misread, each with the neighbour whose code it got."""
+    return 2 * int(fault.parcels)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What one kind of fault may do.
@@ -59,16 +102,16 @@ class Rule:
     because : str
         Why nothing better is possible; for a fault without effects, why none is.
     most : callable
-        Parcels that may suffer each effect from this fault.
+        Parcels that may suffer each effect from this fault, given how many had come when.
     """
 
     may: frozenset[Effect]
     because: str
-    most: Callable[[Any], int] = lambda _fault: 1_000_000
+    most: Most
 
 
 def _nothing(because: str) -> Rule:
-    return Rule(frozenset(), because)
+    return Rule(frozenset(), because, lambda _fault, _come: 0)
 
 
 _OFF_THE_BELT: Final = frozenset({Effect.REMOVED, Effect.LOST})
@@ -82,6 +125,7 @@ RULES: Final[dict[str, Rule]] = {
         _OFF_THE_BELT | {Effect.NEVER_SEEN, Effect.FOUND_AGAIN, Effect.UNEXPECTED},
         "an operator takes what lies in the zone off the belt; at its borders nobody can say "
         "which parcels those were",
+        _whoever_has_come,
     ),
     "e_stop": _nothing("the belt stands still and goes on; positions are encoder counts"),
     "failed_divert": _nothing("the next eye sees the parcel; it comes round again"),
@@ -91,66 +135,73 @@ RULES: Final[dict[str, Rule]] = {
         frozenset({Effect.OTHER_LABEL}),
         "two codes on one parcel go to the conflict outlet; the first one read may be the "
         "neighbour's",
-        lambda fault: 2 * fault.parcels,
+        _read_wrongly,
     ),
     "swapped_codes": Rule(
         frozenset({Effect.OTHER_LABEL}),
         "the controller can know no more than what was read",
-        lambda fault: 2 * fault.parcels,
+        _read_wrongly,
     ),
     "encoder_jump": Rule(
         _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
         "positions are encoder counts: what was on the belt is elsewhere by as much as it jumped",
+        _whoever_has_come,
     ),
     "encoder_slip": Rule(
         _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
         "positions are encoder counts: what was on the belt is elsewhere by as much as it slipped",
+        _whoever_has_come,
     ),
     "double_feed": Rule(
         _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN, Effect.OTHER_LABEL, Effect.MISTAKEN},
         "eyes take two that touch for one long parcel, until they come apart",
-        lambda fault: 2 * (fault.parcels + 1),
+        _pairs,
     ),
     "no_read_burst": _nothing("the no-read outlet takes them"),
     "multi_read_burst": Rule(
         frozenset({Effect.OTHER_LABEL}),
         "two codes on one parcel go to the conflict outlet; the first one read may be the "
         "neighbour's",
+        _whoever_has_come,
     ),
     "swapped_codes_burst": Rule(
-        frozenset({Effect.OTHER_LABEL}), "the controller can know no more than what was read"
+        frozenset({Effect.OTHER_LABEL}),
+        "the controller can know no more than what was read",
+        _whoever_has_come,
     ),
     "stuck_eye": Rule(
         frozenset({Effect.UNEXPECTED}),
         "a parcel that its inducting eye did not see is met at the next one as unexpected",
+        _whoever_has_come,
     ),
     "slow_divert": Rule(
         frozenset({Effect.MISSORTED, Effect.UNEXPECTED}),
         "a diverter that acts late takes the parcel behind, and its entry eye says so",
+        _whoever_has_come,
     ),
     "chute_full_late": _nothing("the chute's own count says it as well"),
     # --- the PLC and its mailbox
     "event_dropped": Rule(
         _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
         "nobody else knows what was in a record that was never posted; the next eye does",
-        lambda fault: fault.times or 1_000_000,
+        _so_many_times,
     ),
     "event_duplicated": _nothing("an edge with the same count at the same eye is the same edge"),
     "event_reordered": Rule(
         _OUT_OF_PLACE,
         "positions are latched counts, not times of arrival; but a record that waits for the next "
         "one on a nearly empty line comes behind its window, as a delayed one",
-        lambda fault: fault.times or 1_000_000,
+        _so_many_times,
     ),
     "event_delayed": Rule(
         _OUT_OF_PLACE,
         "a record behind its window is of a parcel that was given up there",
-        lambda fault: fault.times or 1_000_000,
+        _so_many_times,
     ),
     "event_corrupted": Rule(
         _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
         "as a dropped one: its check word or its meaning gives it away",
-        lambda fault: fault.times or 1_000_000,
+        _so_many_times,
     ),
     "map_shifted": _nothing("a block of another layout is refused, and read again"),
     "plc_frozen": _nothing("latches are hardware; fires behind their window are refused"),
@@ -158,6 +209,7 @@ RULES: Final[dict[str, Rule]] = {
         _OFF_THE_BELT | _OUT_OF_PLACE | {Effect.NEVER_SEEN},
         "the PLC's rings are gone with what nobody had read; who is still on the belt is met "
         "again as unexpected",
+        _whoever_has_come,
     ),
     # --- link, host, disk, clock, processes
     "link_cut": _nothing("events wait in the PLC's rings; commands sent before still fire"),
@@ -171,16 +223,17 @@ RULES: Final[dict[str, Rule]] = {
     "kill_plc": Rule(
         _OFF_THE_BELT | {Effect.LOST_AND_ENDED, Effect.NEVER_SEEN, Effect.UNEXPECTED},
         "the belt is emptied and the PLC's rings are gone with what nobody had read",
+        _all_of_the_run,
     ),
 }
 """By kind of fault; every kind that a scenario knows is here."""
 
 
-def allowance(faults: Iterable[Any]) -> dict[Effect, int]:
+def allowance(faults: Iterable[Any], come: Come) -> dict[Effect, int]:
     """Return how many parcels may suffer each effect when these faults come together."""
     allowed: dict[Effect, int] = dict.fromkeys(Effect, 0)
     for fault in faults:
         rule = RULES[fault.kind]
         for effect in rule.may:
-            allowed[effect] += rule.most(fault)
+            allowed[effect] += rule.most(fault, come)
     return allowed

@@ -55,6 +55,12 @@ class Story:
         """How long parcels come, in simulated time."""
         return self.parcels * 3600 / self.rate_parcels_per_h
 
+    def parcels_come(self, by_s: float) -> int:
+        """Return how many parcels can have come by so many simulated seconds: they come evenly."""
+        if by_s >= self.arrivals_s:
+            return self.parcels
+        return min(self.parcels, int(by_s * self.rate_parcels_per_h / 3600) + 1)
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of its faults, each once, in order."""

@@ -82,7 +82,7 @@ def judge(story: Story, seen: Performance) -> Verdict:
     if difference:
         breaches.append(Breach("the journal does not replay identically", (difference,)))
     effects = effects_of(account)
-    allowed = allowance(story.faults)
+    allowed = allowance(story.faults, story.parcels_come)
     for effect, sentences in effects.items():
         if len(sentences) > allowed[effect]:
             counted = f"{len(sentences)} parcels, {allowed[effect]} explained by the faults"

@@ -47,6 +47,7 @@ _ANOMALIES = (
     Register.UNUSED_ANSWERS,
     Register.DUPLICATE_REPORTS,
     Register.ENCODER_JUMPS,
+    Register.LATE_REPORTS,
     Register.DROPPED_OUTPUTS,
 )
 _SET_ASSOCIATIVE_STRIDE = 512  # rows; a power-of-two stride would put a parcel into one cache set

@@ -137,6 +137,12 @@ class RegistryHost:
         """Whether the registry file answers."""
         return self._asker is None or self._asker.reachable
 
+    @property
+    def problem(self) -> str:
+        """What the file said last when it did not answer."""
+        asked = "" if self._asker is None else self._asker.problem
+        return asked or self.last_error or "it has not answered yet"
+
     def figures(self) -> dict[str, int]:
         """Return counters by name, for metrics."""
         asker = self._asker

@@ -61,6 +61,22 @@ def out_of_time(encoder: int, now: int, line: Rows) -> int:
     return 1 if encoder > now + line[LineField.LENGTH_COUNTS] or encoder < now - OLDEST else 0
 
 
+@kernel("int64(int64[::1], int64, int64[::1])", inline=True)
+def is_late(event: Rows, now: int, line: Rows) -> int:
+    """Return 1 for a report behind the patience that parcels are waited for with.
+
+    An edge is reported when the parcel's end has passed; a belt that stands makes nothing late.
+    """
+    kind = event[EventColumn.KIND]
+    if kind > EventKind.DIVERT_FIRED and kind != EventKind.CHUTE_ENTERED:
+        return 0
+    edge = kind == EventKind.PARCEL_PASSED or kind == EventKind.CHUTE_ENTERED  # noqa: PLR1714
+    length = event[EventColumn.A] if edge else line[LineField.MAX_LENGTH]
+    patience = line[LineField.WINDOW] + line[LineField.LENGTH_TOLERANCE]
+    patience += line[LineField.IO_ALLOWANCE] + length
+    return 1 if now - event[EventColumn.ENCODER] > patience else 0
+
+
 @kernel(
     "int64(int64[::1], int64, int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
     " int64[:, ::1])"
@@ -123,7 +139,9 @@ def take_event(
         encoder_jumped(event, parcels, registers, chute_state, commands, outcomes)
     elif malformed(event, now, line, eyes, scales, zones, chutes):
         registers[Register.MALFORMED_REPORTS] += 1
-    elif repeated(event, chute_state):
+        return
+    registers[Register.LATE_REPORTS] += is_late(event, now, line)
+    if repeated(event, chute_state):
         registers[Register.DUPLICATE_REPORTS] += 1
     elif kind <= EventKind.PARCEL_MEASURED and from_before_jump(
         encoder, event[EventColumn.TICK], now, registers

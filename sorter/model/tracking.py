@@ -128,10 +128,11 @@ class Register(IntEnum):
     COUNT_BEFORE_JUMP = 28  # of the newest jump
     COUNT_BEHIND_JUMP = 29
     JUMP_TICK = 30  # PLC tick of the newest jump
-    COMMANDS = 31  # lengths of the output buffers
-    DECISIONS = 32
-    CANDIDATES = 33
-    OUTCOMES = 34
+    LATE_REPORTS = 31  # that came when nobody waited for them any more
+    COMMANDS = 32  # lengths of the output buffers
+    DECISIONS = 33
+    CANDIDATES = 34
+    OUTCOMES = 35
 
 
 class ChoiceColumn(IntEnum):

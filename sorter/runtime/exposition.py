@@ -24,7 +24,7 @@ from sorter.ports import HostLink
 from sorter.runtime.journal import ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metric_families import build_info, counter, gauge, histogram
-from sorter.runtime.metrics import LATENCY_BOUNDS_S, SLACK_BOUNDS_S, LineMetrics
+from sorter.runtime.metrics import FAILED_PASSES, LATENCY_BOUNDS_S, SLACK_BOUNDS_S, LineMetrics
 from sorter.runtime.supervisor import LinkSupervisor
 
 NO_CAUSE: Final = "none"
@@ -125,6 +125,18 @@ class LineCollector(Collector):
         for name, count in zip(metrics.layout.eye_names, metrics.missed_eyes, strict=True):
             eyes.add_metric((name,), int(count))
         yield eyes
+        unexpected = CounterMetricFamily(
+            "sorter_parcels_unexpected",
+            "Parcels that no tracked one explains, by the eye or chute that met them.",
+            labels=("at",),
+        )
+        for names, counts in (
+            (metrics.layout.eye_names, metrics.unexpected_at_eyes),
+            (metrics.layout.chute_names, metrics.unexpected_at_chutes),
+        ):
+            for name, count in zip(names, counts.tolist(), strict=True):
+                unexpected.add_metric((name,), count)
+        yield unexpected
 
     def _decisions(self) -> Iterator[Metric]:
         metrics = self._metrics
@@ -206,6 +218,27 @@ class LineCollector(Collector):
                 if closed_at[disposition] or disposition == FinalDisposition.SORTED:
                     entered.add_metric((name, disposition.name.lower()), closed_at[disposition])
         yield from (fill, parcels, state, entered)
+        yield from self._chute_alarms()
+
+    def _chute_alarms(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        failed = CounterMetricFamily(
+            "sorter_chute_failed_passes",
+            "Parcels that went by the chute they were commanded to, by result.",
+            labels=("chute", "result"),
+        )
+        unreported = GaugeMetricFamily(
+            "sorter_chute_full_unreported",
+            "1 while a chute is full by count and its sensor does not say so.",
+            labels=("chute",),
+        )
+        silent = metrics.full_unreported()
+        for index, name in enumerate(metrics.layout.chute_names):
+            for row, result in enumerate(FAILED_PASSES):
+                count = int(metrics.failed_passes[row, index])
+                failed.add_metric((name, result.name.lower()), count)
+            unreported.add_metric((name,), float(silent[index]))
+        yield from (failed, unreported)
 
     def _fill_ratio(self, chute: int) -> float:
         """Return the larger of the used parts by count and by length; 0 when not limited."""
@@ -243,9 +276,17 @@ class LineCollector(Collector):
             "1 while a photo-eye stays dark and sees nothing.",
             labels=("eye",),
         )
-        for name, dark in zip(metrics.layout.eye_names, metrics.blocked_eyes, strict=True):
+        silent = GaugeMetricFamily(
+            "sorter_eye_silent",
+            "1 while a photo-eye misses one parcel after the other.",
+            labels=("eye",),
+        )
+        for name, dark, misses in zip(
+            metrics.layout.eye_names, metrics.blocked_eyes, metrics.silent_eyes(), strict=True
+        ):
             blocked.add_metric((name,), float(dark))
-        yield blocked
+            silent.add_metric((name,), float(misses))
+        yield from (blocked, silent)
         yield gauge("sorter_encoder_count", "Unwrapped encoder count.", metrics.encoder_count)
         yield gauge("sorter_parcels_on_line", "Tracked parcels.", metrics.parcels_on_line)
         zones = GaugeMetricFamily(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sorter.model.codes import (
     NONE,
     Cause,
+    ChuteBit,
     FinalDisposition,
     LineState,
     MissCause,
@@ -23,7 +24,7 @@ from sorter.model.codes import (
     PassResult,
     ScanVerdict,
 )
-from sorter.model.columns import OUTCOME_WIDTH, ChuteStateColumn, OutcomeColumn
+from sorter.model.columns import OUTCOME_WIDTH, ChuteColumn, ChuteStateColumn, OutcomeColumn
 from sorter.model.frames import Frame, Rows
 from sorter.model.layout import LineLayout
 
@@ -34,6 +35,9 @@ LATENCY_BOUNDS_S: Final = (
     10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3,
 )  # fmt: skip
 RECENT_SAMPLES: Final = 4096
+FAILED_PASSES: Final = (PassResult.MISSED, PassResult.DIVERT_INHIBITED)
+SILENT_AFTER_MISSES: Final = 3
+"""An eye that missed so many parcels, one after the other, is more likely to be at fault."""
 _LATENCY_BOUNDS_NS: Final = tuple(bound * 1e9 for bound in LATENCY_BOUNDS_S)
 SLACK_BOUNDS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 Samples = NDArray[np.int64]
@@ -155,6 +159,12 @@ class LineMetrics:
     verdicts : int64[scan verdicts]
     missed_deadlines : int64[miss causes]
     missed_eyes : int64[eyes]
+    missed_in_a_row : int64[eyes]
+        Parcels missed by each eye since it saw one.
+    failed_passes : int64[2, chutes]
+        Diverts that did not happen, and those that the PLC refused, see ``FAILED_PASSES``.
+    unexpected_at_eyes, unexpected_at_chutes : int64[eyes], int64[chutes]
+        Parcels that no tracked one explains, where they were met.
     opened, recirculations : int
     """
 
@@ -181,6 +191,10 @@ class LineMetrics:
         self.verdicts = np.zeros(len(ScanVerdict), np.int64)
         self.missed_deadlines = np.zeros(len(MissCause), np.int64)
         self.missed_eyes = np.zeros(len(layout.eye_names), np.int64)
+        self.missed_in_a_row = np.zeros(len(layout.eye_names), np.int64)
+        self.failed_passes = np.zeros((len(FAILED_PASSES), len(layout.chute_names)), np.int64)
+        self.unexpected_at_eyes = np.zeros(len(layout.eye_names), np.int64)
+        self.unexpected_at_chutes = np.zeros(len(layout.chute_names), np.int64)
 
         self.chutes = np.zeros((len(ChuteStateColumn), len(layout.chute_names)), np.int64)
         self.zone_parcels = np.zeros(len(layout.zone_names), np.int64)
@@ -241,7 +255,15 @@ class LineMetrics:
         self.recirculations += int(np.count_nonzero(kinds == OutcomeKind.RECIRCULATED))
         self._tally(self.verdicts, values[kinds == OutcomeKind.SCANNED])
         self._tally(self.passes, values[kinds == OutcomeKind.PASSED])
-        self._tally(self.missed_eyes, values[kinds == OutcomeKind.EYE_MISSED])
+        seen = (kinds == OutcomeKind.SEEN) | ((kinds == OutcomeKind.OPENED) & (values != NONE))
+        self._count_eyes(values[kinds == OutcomeKind.EYE_MISSED], values[seen])
+        chutes = rows[:, OutcomeColumn.CHUTE]
+        for row, result in enumerate(FAILED_PASSES):
+            failed = (kinds == OutcomeKind.PASSED) & (values == result)
+            self._tally(self.failed_passes[row], chutes[failed])
+        unexpected = (kinds == OutcomeKind.OPENED) & (causes == Cause.TRACKING_LOST)
+        self._tally(self.unexpected_at_eyes, values[unexpected & (values != NONE)])
+        self._tally(self.unexpected_at_chutes, chutes[unexpected & (values == NONE)])
         self._tally(self.missed_deadlines, causes[kinds == OutcomeKind.DEADLINE_MISSED])
         for row in rows[kinds == OutcomeKind.MODE_CHANGED].tolist():
             self._mode_changes.append((row[2], row[4], row[5]))
@@ -254,6 +276,30 @@ class LineMetrics:
             chutes = closed[:, OutcomeColumn.CHUTE]
             at_chute = chutes != NONE
             np.add.at(self.closed_at, (chutes[at_chute], dispositions[at_chute]), 1)
+
+    def _count_eyes(self, missed: Samples, seen: Samples) -> None:
+        self._tally(self.missed_eyes, missed)
+        self._tally(self.missed_in_a_row, missed)
+        self.missed_in_a_row[seen] = 0
+
+    def silent_eyes(self) -> list[bool]:
+        """Return for each eye whether it misses one parcel after the other."""
+        return (self.missed_in_a_row >= SILENT_AFTER_MISSES).tolist()  # type: ignore[no-any-return]
+
+    def full_unreported(self) -> list[bool]:
+        """Return for each chute whether it is full by what was counted, and its sensor is silent.
+
+        Either parcels were taken out that nobody reported, or the sensor is late or broken.
+        """
+        built, now = self.layout.chutes, self.chutes
+        full = np.zeros(built.shape[1], bool)
+        for capacity, used in (
+            (ChuteColumn.CAPACITY, ChuteStateColumn.PARCELS),
+            (ChuteColumn.CAPACITY_LENGTH, ChuteStateColumn.LENGTH),
+        ):
+            full |= (built[capacity] > 0) & (now[used] >= built[capacity])
+        full &= (now[ChuteStateColumn.BITS] & ChuteBit.FULL) == 0
+        return full.tolist()
 
     @staticmethod
     def _tally(counters: Samples, codes: Samples) -> None:

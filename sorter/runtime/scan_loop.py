@@ -16,10 +16,10 @@ import numpy as np
 import structlog
 
 from sorter.errors import LinkError
-from sorter.model.codes import LineState, ModeReason
 from sorter.model.columns import COMMAND_WIDTH, SCAN_WIDTH
 from sorter.model.frames import Decisions, Frame, Inputs, Rows, no_rows
 from sorter.ports import Clock, FieldBus, HostLink, Journal
+from sorter.runtime.alarm_log import AlarmLog
 from sorter.runtime.catch_up import CatchUp
 from sorter.runtime.encoder_watch import EncoderWatch
 from sorter.runtime.mailbox_client import MailboxClient
@@ -123,6 +123,7 @@ class ScanLoop(Generic[StateT]):
         self._on_ready = on_ready
         self._alive = alive
         self._encoder_watch = EncoderWatch(metrics.layout)
+        self._alarms = AlarmLog(metrics, host)
         self._log = structlog.get_logger("sorter.loop")
 
     async def run(self, finished: Callable[[], bool]) -> None:
@@ -225,10 +226,10 @@ class ScanLoop(Generic[StateT]):
         metrics.flush()
         metrics.tasks = len(asyncio.all_tasks())
         self._log_freshness()
-        self._log_modes()
         metrics.ready = self._supervisor.up
         lag = self._client.delivered_event_seq - self._journal.acknowledged().event_seq
         metrics.note_line(self._state, frame, lag)
+        self._alarms.look()
         if metrics.ready and self._on_ready is not None:
             on_ready, self._on_ready = self._on_ready, None
             on_ready()
@@ -249,16 +250,6 @@ class ScanLoop(Generic[StateT]):
             self._catch_up = None
         parts = catch_up.parts(frame)
         return np.concatenate([self._step(part, now_ns, answered_ns) for part in parts])
-
-    def _log_modes(self) -> None:
-        """Log each change of the line's state since the last look."""
-        for state, reason, encoder in self._metrics.take_mode_changes():
-            self._log.info(
-                "line_mode",
-                state=LineState(state).name.lower(),
-                reason=ModeReason(reason).name.lower(),
-                encoder=encoder,
-            )
 
     def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
         """Decide on one frame and journal it; return the commands.

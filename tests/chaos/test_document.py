@@ -7,12 +7,24 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from plc_sim.chaos.document import ALARMS, Row, began_s, detection_s, document_text
-from plc_sim.chaos.drawing import CATALOGUE
+from plc_sim.chaos.document import (
+    ALARMS,
+    Row,
+    Run,
+    affected_by,
+    began_s,
+    detection_s,
+    document_text,
+)
+from plc_sim.chaos.drawing import CATALOGUE, LineShape
+from plc_sim.chaos.examples import at_busiest_chute, example, with_small_chute
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import RULES
 from plc_sim.chaos.story import draw_story
 from plc_sim.scenario import Fault
+from sorter.config.check import check_files
+from sorter.config.load import load_yaml_model
+from sorter.config.models import LineFile
 from sorter.rehearsal.snapshot import LineSnapshot
 
 LINE = Path(__file__).parents[2] / "config" / "line.yaml"
@@ -56,6 +68,40 @@ def test_a_fault_of_parcels_begins_when_the_first_of_them_comes() -> None:
     unread = adapter.validate_python({"kind": "no_read", "from_parcel": 40, "parcels": 2})
     story = draw_story(1, LINE, speed=4.0)
     assert began_s(unread, story) == pytest.approx(40 * 3600 / story.rate_parcels_per_h / 4)
+
+
+def test_who_was_struck_is_affected_though_it_ended_well(tmp_path: Path) -> None:
+    seen = Performance(tmp_path)
+    ends = {1: ("sorted",), 2: ("sorted",), 3: ("sorted", "after a lap"), 4: ("sorted",)}
+    without = Run(seen, (), dict.fromkeys(ends, ("sorted",)))
+    struck: dict[int, tuple[str, ...]] = {1: (), 2: ("failed_divert",), 4: ("swapped_code",)}
+    run = Run(seen, (), ends, (), struck)
+    assert affected_by(run, without, "failed_divert") == {
+        2: ("sorted", "all the same"),
+        3: ("sorted", "after a lap"),
+    }
+    assert set(affected_by(run, without, "swapped_codes_burst")) == {3, 4}
+    assert affected_by(without, without, "failed_divert") == {}
+
+
+def test_examples_are_of_the_size_that_shows() -> None:
+    shape = LineShape(("A01", "A02", "A03"), ("zone",), ("eye",), ("scanner",), 60, 10.0)
+    busy = at_busiest_chute(shape, ("A02", None, "A01", "END", "A02"))
+    assert busy.chutes == ("A02",)
+    for seed in range(5):
+        failed = example("failed_divert", busy, seed).model_dump()
+        assert (failed["chute"], failed["times"]) == ("A02", 1)
+    assert example("jam", busy, 1) == example("jam", busy, 1)
+    for kind in CATALOGUE:
+        assert example(kind, busy, 3).kind == kind
+
+
+def test_the_line_with_a_small_chute_passes_its_checks(tmp_path: Path) -> None:
+    for chute in ("A01", "A03", "B05"):
+        path = with_small_chute(LINE, chute, tmp_path / chute)
+        assert check_files([path]) == []
+        chutes = load_yaml_model(path, LineFile).line.chutes
+        assert [one.name for one in chutes if one.capacity.parcels == 1] == [chute]
 
 
 def test_the_committed_document_has_a_row_for_every_kind_of_fault() -> None:

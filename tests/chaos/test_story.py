@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -31,8 +32,6 @@ def test_every_kind_of_fault_is_drawn_and_has_a_rule() -> None:
 
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_drawn_faults_fit_the_line(kind: str, tmp_path: Path) -> None:
-    import numpy as np
-
     line_file = load_yaml_model(LINE, LineFile)
     shape = LineShape.of(line_file, 60, 20_000)
     draw = np.random.default_rng(1)
@@ -60,6 +59,32 @@ def test_allowances_of_several_faults_add_up() -> None:
     adapter: TypeAdapter[Fault] = TypeAdapter(Fault)
     swapped = {"kind": "swapped_codes", "from_parcel": 3, "parcels": 2}
     faults = [adapter.validate_python(swapped)] * 2
-    assert allowance(faults)[Effect.OTHER_LABEL] == 8
-    assert allowance(faults)[Effect.FOUND_AGAIN] == 0
-    assert set(allowance([]).values()) == {0}
+    come = draw_story(1, LINE).parcels_come
+    assert allowance(faults, come)[Effect.OTHER_LABEL] == 8
+    assert allowance(faults, come)[Effect.FOUND_AGAIN] == 0
+    assert set(allowance([], come).values()) == {0}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_every_rule_allows_a_number_of_parcels(kind: str) -> None:
+    story = draw_story(3, LINE, parcels=2000)
+    line_file = load_yaml_model(LINE, LineFile)
+    shape = LineShape.of(line_file, 60, story.rate_parcels_per_h)  # in the first seconds of 360
+    for seed in range(5):
+        fault = draw_fault(kind, np.random.default_rng(seed), shape)
+        most = RULES[kind].most(fault, story.parcels_come)
+        assert bool(most) == bool(RULES[kind].may)
+        assert most < 500 or kind == "kill_plc", "of 2,000 parcels"
+
+
+def test_who_comes_after_a_fault_was_over_has_no_excuse() -> None:
+    adapter: TypeAdapter[Fault] = TypeAdapter(Fault)
+    story = draw_story(1, LINE, parcels=10_000)
+    jump = adapter.validate_python({"kind": "encoder_jump", "at_s": 90, "jump_mm": 500})
+    slip = adapter.validate_python({"kind": "encoder_slip", "at_s": 90, "for_s": 36, "error": 0.1})
+    restart = adapter.validate_python({"kind": "plc_restart", "at_s": 90, "down_s": 3})
+    double = adapter.validate_python({"kind": "double_feed", "from_parcel": 90, "parcels": 2})
+    bounds = [allowance([fault], story.parcels_come) for fault in (jump, slip, restart, double)]
+    assert [bound[Effect.FOUND_AGAIN] for bound in bounds] == [556, 756, 573, 6]
+    assert story.parcels_come(0.0) == 1
+    assert story.parcels_come(1e9) == story.parcels

@@ -151,8 +151,14 @@ def test_a_reader_closed_early_leaves_nothing_behind(journal: Path) -> None:
     """Filters turn what Python ignores in a destructor into an error."""
     with JournalReader(journal) as reader:
         rows = reader.parcels()
-        next(rows)
+        first = next(rows)
     rows.close()
+    assert next(rows, None) is None
+    with sqlite3.connect(journal, timeout=0) as other:  # no lock is left either
+        other.execute("BEGIN EXCLUSIVE")
+    other.close()
+    with JournalReader(journal) as reader:
+        assert next(reader.parcels()) == first
 
 
 def test_the_damage_of_the_fuzzer_is_damage(journal: Path) -> None:

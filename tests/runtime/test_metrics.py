@@ -104,7 +104,7 @@ def test_the_alarms_that_the_fault_document_names_are_metrics(tmp_path: Path) ->
     finally:
         served.close()
         journal.close()
-    named = {alarm.metric for alarm in ALARMS.values()} - {""}
+    named = {name for alarm in ALARMS.values() for name in alarm.metrics}
     assert len(named) > 10
     assert named <= types
     labels = {f"{name}={value}" for _, pairs in scraped for name, value in pairs}
@@ -131,6 +131,7 @@ def test_scrape_counts_outcomes(served: Served) -> None:
             (OutcomeKind.RECIRCULATED, 1, NONE, NONE),
             (OutcomeKind.PASSED, PassResult.MISSED, 0, NONE),
             (OutcomeKind.EYE_MISSED, 0, NONE, NONE),
+            (OutcomeKind.OPENED, NONE, 1, Cause.TRACKING_LOST),
             (OutcomeKind.DEADLINE_MISSED, 0, 1, MissCause.COMMAND_LATE),
             (OutcomeKind.SLACK, 3000, 1, NONE),  # 1.5 s at 2 m/s
         )
@@ -164,6 +165,13 @@ def test_scrape_counts_outcomes(served: Served) -> None:
     assert scraped["sorter_recirculations_total", ()] == 1
     assert scraped["sorter_passes_total", (("result", "missed"),)] == 1
     assert scraped["sorter_eyes_missed_total", (("eye", "in"),)] == 1
+    assert scraped["sorter_eye_silent", (("eye", "in"),)] == 0
+    failed = "sorter_chute_failed_passes_total"
+    assert scraped[failed, (("chute", "c1"), ("result", "missed"))] == 1
+    assert scraped[failed, (("chute", "c1"), ("result", "divert_inhibited"))] == 0
+    assert scraped["sorter_parcels_unexpected_total", (("at", "in"),)] == 0
+    assert scraped["sorter_parcels_unexpected_total", (("at", "c2"),)] == 1
+    assert scraped["sorter_chute_full_unreported", (("chute", "c1"),)] == 0
     assert scraped["sorter_missed_deadlines_total", (("cause", "command_late"),)] == 1
     assert scraped["sorter_command_slack_seconds_sum", ()] == pytest.approx(1.5)
     assert scraped["sorter_command_slack_seconds_bucket", (("le", "1.0"),)] == 0

@@ -153,7 +153,7 @@ async def test_what_a_frozen_plc_answers_is_not_decided_on(parts: Parts, bench: 
     before_edges = [count for count in steps_when_stale if count == steps_when_stale[0]]
     assert len(before_edges) > 10, "answers came, and none was decided on"
     assert not any(seen_up[1 : len(before_edges)])
-    events = [log["event"] for log in logs]
+    events = [log["event"] for log in logs if log["event"].startswith("link")]
     assert events[:3] == ["link_stale", "link_down", "link_connected"]
     assert events[-1] == "link_fresh"
     assert events.count("link_stale") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -138,9 +139,19 @@ def test_a_manager_that_does_not_listen_holds_nothing_up(tmp_path: Path) -> None
     service = ServiceManager(address, 3, MonotonicClock())
     for _ in range(2000):  # many more than its queue takes
         service.ready()
+    deaf.setblocking(False)
+    heard = [deaf.recv(1024)]
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard.append(deaf.recv(1024))
+    assert set(heard) == {b"READY=1\nSTATUS="}
+    assert len(heard) < 2000, "what its queue did not take was dropped, not waited for"
+    service.stopping()
+    assert deaf.recv(1024).startswith(b"STOPPING=1"), "and who listens again hears again"
     deaf.close()
     service.alive()
     service.close()
     nobody = ServiceManager(str(tmp_path / "nobody"), 1, MonotonicClock())
     nobody.ready()
     nobody.close()
+    assert not (tmp_path / "nobody").exists()

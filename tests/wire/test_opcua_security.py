@@ -90,7 +90,11 @@ async def test_a_password_from_the_environment(rig: Rig, monkeypatch: pytest.Mon
     monkeypatch.setenv("PLC_PASSWORD", password_of("controller"))
     bus = opcua_to(rig.server.endpoint, password_environment="PLC_PASSWORD", password_file="no")
     await bus.connect()
-    await bus.close()
+    try:
+        await bus.exchange(command_block(800))
+    finally:
+        await bus.close()
+    assert rig.image.command[0] == 800
 
 
 async def test_a_channel_is_renewed_while_it_is_encrypted(rig: Rig) -> None:

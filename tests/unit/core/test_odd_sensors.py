@@ -57,6 +57,21 @@ def test_a_parcel_that_no_eye_sees_any_more_is_not_kept_for_ever() -> None:
     assert parcel.end == "LOST: MISTRACKED"
 
 
+# --- reports that come late ----------------------------------------------------------------------
+def test_a_report_that_nobody_waits_for_any_more_is_counted_as_late() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="furniture")
+    parcel.passes("gate")
+    line.hears_nothing_until(parcel.at("middle") + parcel.length + 100)
+    parcel.passes("middle")
+    assert line.counted("LATE_REPORTS") == 0, "within what parcels are waited for"
+    line.hears_nothing_until(parcel.at("far") + 3_000)
+    line.reports(EventKind.CHUTE_CHANGED, 0, b=1)
+    parcel.passes("far")
+    assert line.counted("LATE_REPORTS") == 1
+    assert line.state.anomalies()["late_reports"] == 1
+
+
 # --- an encoder that jumps -----------------------------------------------------------------------
 @pytest.mark.parametrize("counts", [-900_000, -3_000, 5_000, 2_000_000])
 def test_a_jump_takes_back_every_divert_and_loses_what_nobody_can_place(counts: int) -> None:
