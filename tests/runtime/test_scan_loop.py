@@ -181,7 +181,8 @@ async def test_broken_link_is_mended_and_nothing_is_lost(parts: Parts, bench: Be
     assert parts.link.reconnects == 2
     assert parts.link.failures == 3
     assert len(parts.pauses) == 5
-    assert [log["event"] for log in logs] == ["link_down", "link_connected"] * 2
+    events = [log["event"] for log in logs if log["event"].startswith("link")]
+    assert events == ["link_down", "link_connected"] * 2
     assert parts.link.up
 
 
