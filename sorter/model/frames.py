@@ -21,7 +21,10 @@ Rows = NDArray[np.int64]
 """``int64[n, width]``, C-contiguous."""
 
 Words = NDArray[np.uint16]
-"""16-bit words of a mailbox, as on the wire."""
+"""16-bit words of a mailbox: values as on the wire, in the machine's own order of bytes.
+
+C-contiguous and writable, also where nobody writes: kernels take no others.
+"""
 
 
 Bytes = NDArray[np.uint8]

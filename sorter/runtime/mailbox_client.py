@@ -70,7 +70,6 @@ class MailboxClient:
         self._low_first = 1 if mailbox.word_order == "low_first" else 0
         self._block = np.zeros(wire.COMMAND_WORDS, np.uint16)
         self._block_cells = memoryview(self._block.data)
-        self._status = np.zeros(wire.STATUS_WORDS, np.uint16)
         self._header = np.zeros(len(Header), np.int64)
         self._header_cells = memoryview(self._header.data)
         self._rows = np.zeros((max(wire.WINDOW_SLOTS, EVENTS_AT_ONCE), EVENT_WIDTH), np.int64)
@@ -246,11 +245,8 @@ class MailboxClient:
                 f"status block has {len(words)} words, {wire.STATUS_WORDS} were expected; "
                 "check the status address or node",
             )
-        # A copy of our own: the bus may use its buffer again for the ring reads that follow, and
-        # the kernel takes native writable words only.
-        self._status[:] = words
         tick = self._header_cells[_TICK]
-        count = decode_status(self._status, self._low_first, self._header, self._rows)
+        count = decode_status(words, self._low_first, self._header, self._rows)
         if count == OTHER_BOOT:
             version = int(self._header[Header.VERSION])
             if version != wire.LAYOUT_VERSION:
@@ -260,8 +256,8 @@ class MailboxClient:
                     f"mailbox layout version {version}, this controller speaks "
                     f"{wire.LAYOUT_VERSION}; update the PLC program or check the status address",
                 )
-            self._start_boot()
-            count = decode_status(self._status, self._low_first, self._header, self._rows)
+            self._start_boot(words)
+            count = decode_status(words, self._low_first, self._header, self._rows)
         elif not count and not self._probing and self._header_cells[_TICK] < tick:
             raise LinkRejected(
                 self._bus.name,
@@ -277,9 +273,9 @@ class MailboxClient:
         self._raw_event_overflow = events
         self._raw_scan_overflow = scans
 
-    def _start_boot(self) -> None:
+    def _start_boot(self, status: Words) -> None:
         """Begin with a PLC start not known before: decide where in its rings to begin."""
-        status, low_first, header = self._status, self._low_first, self._header
+        low_first, header = self._low_first, self._header
         boot_id = int(header[Header.BOOT_ID])
         version = int(header[Header.VERSION])
         header[:] = _HALF  # the first values are then taken as they are, 0 to 2^32 - 1

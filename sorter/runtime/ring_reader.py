@@ -125,9 +125,7 @@ class RingReader:
             to_border = EVENTS_AT_ONCE - first_slot % wire.EVENT_PAGE_SLOTS
             slots = min(to_border, head - following + 1, self._event_slots - first_slot)
             words = await self._bus.read_events(first_slot, slots)
-            count = decode_ring(
-                np.ascontiguousarray(words, np.uint16), self._low_first, self._header, self._rows
-            )
+            count = decode_ring(words, self._low_first, self._header, self._rows)
             if count:
                 parts.append(self._rows[:count].copy())
                 self._torn_event_tries = 0
@@ -168,11 +166,7 @@ class RingReader:
             slots = min(SCANS_AT_ONCE, head - following + 1, self._scan_slots - first_slot)
             words = await self._bus.read_scans(first_slot, slots)
             count = decode_scans(
-                np.ascontiguousarray(words, np.uint16),
-                self._low_first,
-                self._header,
-                self._scan_rows,
-                self._payloads,
+                words, self._low_first, self._header, self._scan_rows, self._payloads
             )
             if count:
                 self._torn_scan_tries = 0
