@@ -16,14 +16,14 @@ LOOK_MS = 100.0
 class VirtualClock:
     """Simulated time as a :class:`~sorter.ports.Clock`."""
 
-    __slots__ = ("_rig",)
+    __slots__ = ("_plant",)
 
     def __init__(self, rig: Rig) -> None:
-        self._rig = rig
+        self._plant = rig.plant
 
     def now_ns(self) -> int:
         """Return the simulated time."""
-        return self._rig.now_ns
+        return self._plant.now_ns
 
 
 class InProcessBus:
@@ -39,10 +39,10 @@ class InProcessBus:
         Simulated time between two looks; rounded up to whole scans of the PLC.
     """
 
-    __slots__ = ("_image", "_look_ns", "_rig")
+    __slots__ = ("_image", "_look_ns", "_plant")
 
     def __init__(self, rig: Rig, look_ms: float = LOOK_MS) -> None:
-        self._rig = rig
+        self._plant = rig.plant  # asked for everything, several times a step
         self._look_ns = max(math.ceil(look_ms * 1e6 / rig.scan_ns), 1) * rig.scan_ns
         self._image = rig.image
 
@@ -57,7 +57,7 @@ class InProcessBus:
     async def exchange(self, command_block: Words) -> Words:
         """Write the command block and return the status block."""
         self._image.write_command(0, command_block)
-        self._rig.command_written()
+        self._plant.command_written()
         return self._image.shown(self._image.status)
 
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
@@ -74,7 +74,7 @@ class InProcessBus:
 
     async def wait(self, until_ns: int) -> None:
         """Let simulated time pass to the next look that finds news, at most to `until_ns`."""
-        self._rig.advance_to_look(until_ns, self._look_ns)
+        self._plant.run(until_ns, self._look_ns)
 
     async def close(self) -> None:
         """Do nothing."""

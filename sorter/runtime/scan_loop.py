@@ -118,6 +118,7 @@ class ScanLoop(Generic[StateT]):
         self._commands = NO_COMMANDS
         self._stale = False
         self._tick_100us = 0
+        self._looked_at = (0, 0, 0, 0)
         self._until_snapshot = SNAPSHOT_STEPS
         self._catch_up = catch_up
         self._on_ready = on_ready
@@ -258,6 +259,10 @@ class ScanLoop(Generic[StateT]):
         a step changes nothing a later one depends on. Idle belts would fill the disk otherwise.
         """
         scans = frame.scans
+        looked_at = (frame.boot_id, frame.line_state, frame.tick_100us, frame.encoder_count)
+        if looked_at == self._looked_at and not scans and not len(frame.events):
+            return NO_COMMANDS  # the same PLC scan once more, on the way of a command
+        self._looked_at = looked_at
         events = self._encoder_watch.events(frame)
         if frame.boot_id != self._boot_id:
             self._host.forget_unknown()
