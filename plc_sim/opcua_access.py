@@ -31,6 +31,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uatypes import Int32
 from cryptography import x509
 
+from plc_sim.log_ins import LogIns
 from sorter.config.link_security import Certificates
 from sorter.errors import ConfigError
 from sorter.security.certificates import facts_of, load_certificate, load_private_key, role_of
@@ -88,11 +89,14 @@ class KnownUsers(UserManager):
         ``{name: {role, salt, scrypt}}``, salt and hash in hex.
     trust : PeerTrust
         For user certificates.
+    log_ins : LogIns
+        Told of every log-in that is refused.
     """
 
-    def __init__(self, users: dict[str, dict[str, str]], trust: PeerTrust) -> None:
+    def __init__(self, users: dict[str, dict[str, str]], trust: PeerTrust, log_ins: LogIns) -> None:
         self._users = users
         self._trust = trust
+        self._log_ins = log_ins
 
     def get_user(
         self,
@@ -104,21 +108,31 @@ class KnownUsers(UserManager):
         """Return the user, or None when log-in is refused."""
         if username is None:
             return self._by_certificate(certificate)
+        if self._log_ins.is_held_off(username):
+            self._log_ins.failed(username, "too many failures in a row: not looked at")
+            return None
         entry = self._users.get(username, _NOBODY)
         hashed = hashlib.scrypt(
             (password or "").encode(), salt=bytes.fromhex(entry["salt"]), **SCRYPT
         )
         # Computed and compared for unknown users too, so that time does not tell who is known.
         if not hmac.compare_digest(hashed.hex(), entry["scrypt"]):
+            self._log_ins.failed(username, "name or password wrong")
             return None
+        self._log_ins.succeeded(username)
         return _user(username, Role(entry["role"]))
 
     def _by_certificate(self, der: bytes | None) -> User | None:
-        if self._trust.refusal_of_der(der, utc_now(), "client") is not None or der is None:
+        refusal = self._trust.refusal_of_der(der, utc_now(), "client")
+        if refusal is not None or der is None:
+            self._log_ins.failed("a user certificate", refusal or "there is none")
             return None
         certificate = x509.load_der_x509_certificate(der)
-        role = role_of(certificate)
-        return None if role is None else _user(facts_of(certificate).subject, role)
+        subject, role = facts_of(certificate).subject, role_of(certificate)
+        if role is None:
+            self._log_ins.failed(subject, "the certificate names no role")
+            return None
+        return _user(subject, role)
 
 
 def _user(name: str, role: Role) -> User:
@@ -148,9 +162,9 @@ class OpcUaAccess:
             raise ConfigError(f"{users_path}: this is no user file") from None
         return cls(certificate, key, PeerTrust.load(files), users)
 
-    def user_manager(self) -> UserManager:
+    def user_manager(self, log_ins: LogIns) -> UserManager:
         """Return who decides about log-ins."""
-        return KnownUsers(self.users, self.trust)
+        return KnownUsers(self.users, self.trust, log_ins)
 
     async def apply(self, server: Server) -> None:
         """Offer Basic256Sha256 SignAndEncrypt only, to known users only."""
@@ -169,11 +183,16 @@ class GuardedServer(Server):
     internals : InternalServer
     access : OpcUaAccess or None
         None lets everybody in without encryption.
+    log_ins : LogIns
+        Told of every channel that is refused.
     """
 
-    def __init__(self, internals: InternalServer, access: OpcUaAccess | None) -> None:
+    def __init__(
+        self, internals: InternalServer, access: OpcUaAccess | None, log_ins: LogIns
+    ) -> None:
         super().__init__(iserver=internals)
         self._access = access
+        self._log_ins = log_ins
 
     async def start(self) -> None:
         """Listen."""
@@ -182,6 +201,7 @@ class GuardedServer(Server):
         try:
             host, port = self._get_bind_socket_info()
             self.bserver = _GuardedListener(self.iserver, host or "", port or 0, self.limits)
+            self.bserver.log_ins = self._log_ins
             self.bserver.trust = self._access.trust if self._access is not None else None
             self.bserver.set_policies(self._policies)
             await self.bserver.start()
@@ -192,6 +212,7 @@ class GuardedServer(Server):
 
 class _GuardedListener(BinaryServer):
     trust: PeerTrust | None = None
+    log_ins: LogIns
 
     def _make_protocol(self) -> OPCUAProtocol:
         protocol = _GuardedProtocol(
@@ -202,16 +223,20 @@ class _GuardedListener(BinaryServer):
             limits=self.limits,
         )
         protocol.trust = self.trust
+        protocol.log_ins = self.log_ins
         return protocol
 
 
 class _GuardedProtocol(OPCUAProtocol):
     trust: PeerTrust | None = None
+    log_ins: LogIns
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if self.processor is not None:
-            self.processor = _Gatekeeper(self.iserver, transport, self.limits, self.trust)
+            self.processor = _Gatekeeper(
+                self.iserver, transport, self.limits, self.trust, self.log_ins
+            )
             self.processor.set_policies(self.policies)  # type: ignore[no-untyped-call]
 
 
@@ -219,10 +244,16 @@ class _Gatekeeper(UaProcessor):
     """Looks at the channel and the certificate before any service is carried out."""
 
     def __init__(
-        self, internals: InternalServer, transport: Any, limits: Any, trust: PeerTrust | None
+        self,
+        internals: InternalServer,
+        transport: Any,
+        limits: Any,
+        trust: PeerTrust | None,
+        log_ins: LogIns,
     ) -> None:
         super().__init__(internals, transport, limits)
         self._trust = trust
+        self._log_ins = log_ins
         self._admitted = False
 
     async def _process_message(self, typeid: Any, requesthdr: Any, seqhdr: Any, body: Any) -> Any:
@@ -242,11 +273,13 @@ class _Gatekeeper(UaProcessor):
             and policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
         )
         if not encrypted:
+            self._log_ins.failed("a channel", "it is not encrypted")
             raise ServiceError(StatusCodes.BadSecurityChecksFailed)
         if not self._admitted:
             # Once a connection: its certificate cannot change.
             refusal = trust.refusal_of_der(policy.peer_certificate, utc_now(), "client")
             if refusal is not None:
+                self._log_ins.failed("a channel", refusal)
                 raise ServiceError(StatusCodes.BadSecurityChecksFailed)
             self._admitted = True
 

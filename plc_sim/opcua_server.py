@@ -54,6 +54,7 @@ from asyncua.ua.uatypes import (
 )
 
 from plc_sim.image import MailboxImage
+from plc_sim.log_ins import LogIns
 from plc_sim.opcua_access import Anybody, GuardedServer, Observer, OpcUaAccess
 from sorter.config.models import OpcUaTags
 from sorter.model.frames import Words
@@ -164,6 +165,8 @@ class OpcUaMailboxServer:
         Certificate and users; None lets everybody in without encryption.
     utc_now : callable, optional
         Wall time for the time stamps of the status array; without it there are none.
+    log_ins : LogIns, optional
+        Counts and reports who is refused.
     """
 
     def __init__(
@@ -176,7 +179,9 @@ class OpcUaMailboxServer:
         on_command: Callable[[], None] = _nothing,
         access: OpcUaAccess | None = None,
         utc_now: Callable[[], datetime] | None = None,
+        log_ins: LogIns | None = None,
     ) -> None:
+        self._log_ins = log_ins or LogIns()
         self._image = image
         self._access = access
         self._utc_now = utc_now
@@ -205,9 +210,9 @@ class OpcUaMailboxServer:
         # What a client does wrong is the client's to report.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
         access = self._access
-        users = Anybody() if access is None else access.user_manager()
+        users = Anybody() if access is None else access.user_manager(self._log_ins)
         internals = _MailboxInternals(self._image, users)
-        server = GuardedServer(internals, access)
+        server = GuardedServer(internals, access, self._log_ins)
         server.disable_clock()  # it delays stopping by a second, and no client asks for the time
         await server.init()
         host, port = self._address

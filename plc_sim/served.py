@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from plc_sim.continuation import read_continuation
 from plc_sim.feed import FeedParcel
+from plc_sim.log_ins import LogIns
 from plc_sim.modbus_server import ModbusMailboxServer
 from plc_sim.rig import Rig
 from plc_sim.scenario import ScenarioFile
@@ -131,6 +132,7 @@ class ServedRig:
         self._epoch = 0
         self._candidate = (0, 0)
         self._news = b""
+        self._log_ins = LogIns(lambda refusal: report("refused", refusal))
         on_command = self._on_command
         self._modbus: ModbusMailboxServer | None = None
         self._opcua: OpcUaMailboxServer | None = None
@@ -157,6 +159,7 @@ class ServedRig:
                 on_command=on_command,
                 access=None if options.certs is None else OpcUaAccess.load(options.certs),
                 utc_now=_utc_now,
+                log_ins=self._log_ins,
             )
 
     def stop(self) -> None:
@@ -278,6 +281,7 @@ class ServedRig:
             "simulated_s": round(rig.now_ns / 1e9, 3),
             "scans": self._scans_done,
             "late_scans": self.late_scans,
+            "refused_log_ins": self._log_ins.refused,
         }
 
 

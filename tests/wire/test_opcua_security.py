@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ from secured import copied_folder, files_of, made_folder, member, odd_one, opcua
 from wire_links import command_block, small_image
 
 from plc_sim.image import MailboxImage
+from plc_sim.log_ins import LogIns
 from plc_sim.opcua_access import OpcUaAccess
 from plc_sim.opcua_server import OpcUaMailboxServer
 from sorter.config.models import OpcUaTags
@@ -28,6 +30,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 class Rig:
     image: MailboxImage
     server: OpcUaMailboxServer
+    log_ins: LogIns
+    refusals: list[dict[str, Any]]
 
     @property
     def written(self) -> bool:
@@ -39,15 +43,20 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]
     folder = tmp_path_factory.mktemp("plc") / "certs"
     copied_folder(folder, [odd_one("revoked")], utc_now())
     image = small_image()
-    server = OpcUaMailboxServer(image, OpcUaTags(), access=OpcUaAccess.load(folder))
+    refusals: list[dict[str, Any]] = []
+    log_ins = LogIns(refusals.append)
+    access = OpcUaAccess.load(folder)
+    server = OpcUaMailboxServer(image, OpcUaTags(), access=access, log_ins=log_ins)
     await server.start()
-    yield Rig(image, server)
+    yield Rig(image, server, log_ins, refusals)
     await server.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def rig(served: Rig) -> Rig:
     served.image.command[:] = 0
+    served.refusals.clear()
+    served.log_ins._failures.clear()
     return served
 
 
@@ -172,6 +181,31 @@ async def test_an_unknown_user_or_a_wrong_password_is_refused(
     client.set_password(password)
     with pytest.raises(UaStatusCodeError):
         await client.connect()
+
+
+async def test_who_is_refused_is_counted_and_named_and_gets_in_with_the_right_password(
+    rig: Rig,
+) -> None:
+    before = rig.log_ins.refused
+    for _ in range(2):
+        client = await client_to(rig)
+        client.set_password("Sesame")
+        with pytest.raises(UaStatusCodeError, match="BadUserAccessDenied"):
+            await client.connect()
+    plain = Client(rig.server.endpoint, timeout=5)
+    with pytest.raises(UaStatusCodeError, match="BadSecurityChecksFailed"):
+        await plain.connect()
+    named = [(said["who"], said["why"], said["in_a_row"]) for said in rig.refusals]
+    assert named[:2] == [
+        ("controller", "name or password wrong", 1),
+        ("controller", "name or password wrong", 2),
+    ]
+    assert ("a channel", "it is not encrypted", 1) in named
+    assert rig.log_ins.refused >= before + 3
+    assert "Sesame" not in str(rig.refusals)
+    async with await client_to(rig) as client:
+        assert len(await (await command_node(client)).read_value()) == len(rig.image.command)
+    assert "controller" not in rig.log_ins._failures
 
 
 async def test_anonymous_is_refused_on_an_encrypted_channel(rig: Rig) -> None:
