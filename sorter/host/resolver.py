@@ -25,22 +25,26 @@ from sorter.model.frames import Rows, ScanRead, no_rows
 from sorter.model.plan import ReturnsPolicy
 
 PRELOADED_RECORDS: Final = 250_000
-"""Records read into memory at start (the newest); 250,000 take about 1 s and 80 MB."""
+"""Records read into memory at start (the newest); 250,000 take about 1 s and 100 MB."""
 REMEMBERED_ALIASES: Final = 100_000
 """Other notations of known labels kept in memory besides."""
 
 CALLS_BETWEEN_CHECKS: Final = 64
 """Asking SQLite whether another process wrote costs more than the look-up itself."""
 
-_VERDICT = int(ScanColumn.VERDICT)
-_SCAN_CELLS = struct.Struct("=4q")
-_ROW_BYTES = 8 * SCAN_WIDTH
+Facts = tuple[int, ...]
+"""Cells of a scan row from the verdict on."""
+
+_ROW = struct.Struct(f"={SCAN_WIDTH}q")
+_IDENTITY = ScanColumn.IDENTITY - ScanColumn.VERDICT
+_NOTHING = (NONE,) * (SCAN_WIDTH - ScanColumn.GRADE)
 _NO_SCANS = no_rows(SCAN_WIDTH)
+_NOT_REMEMBERED: Final[tuple[int, Facts | None]] = (-1, None)
 
 
-def is_unknown(row: Rows) -> bool:
-    """Return whether a scan row names a parcel that no record is known for."""
-    return bool(row[ScanColumn.VERDICT] == ScanVerdict.READ and row[ScanColumn.KNOWN] != 1)
+def without_record(verdict: ScanVerdict, identity: int = 0) -> Facts:
+    """Return the cells of a passage for which there is no record."""
+    return (int(verdict), identity, 0, *_NOTHING)
 
 
 class RegistryHost:
@@ -84,13 +88,14 @@ class RegistryHost:
         self._asker = asker
         self._categories = {name: index for index, name in enumerate(policy.category_names)}
         self._countries = {name: index for index, name in enumerate(policy.country_names)}
-        self._rows: dict[bytes, int] = {}
-        self._facts = np.zeros((1024, SCAN_WIDTH), np.int64)
-        self._seen: list[int] = []
         self._generation = registry.generation() if asker is None else asker.changes
         self._calls = 0
-        self._row_limit = preload + REMEMBERED_ALIASES
-        self._preload(list(registry.all_facts(preload)))
+        self._most_remembered = preload + REMEMBERED_ALIASES
+        # By payload: the generation of the file that was asked, and what it said.
+        self._remembered = {
+            record[0].encode(): (self._generation, self._facts_of(record))
+            for record in registry.all_facts(preload)
+        }
 
     def resolve(self, scans: Sequence[ScanRead]) -> Rows:
         """Return ``int64[len(scans), SCAN_WIDTH]``: verdict and facts of each result."""
@@ -103,17 +108,12 @@ class RegistryHost:
         cells = out.data
         for index, scan in enumerate(scans):
             codes = scan.codes
-            known = self._find_label(codes[0]) if len(codes) == 1 else -1
-            if known >= 0:
-                out[index] = self._facts[known]
-            else:
-                row = out[index]
-                self._judge_codes(codes[:MAX_CODES_LOOKED_AT], row)
-                if self._asker is not None and is_unknown(row):
-                    self._asker.remember(scan)
+            facts = self._find_label(codes[0]) if len(codes) == 1 else None
+            if facts is None:
+                facts = self._judge_codes(scan)
             # What the scan itself says is in its first four fields, and in the first four cells
-            # of the row; packing them takes a third of assigning a tuple to a slice.
-            _SCAN_CELLS.pack_into(cells, index * _ROW_BYTES, *scan[:4])
+            # of the row; packing takes a third of assigning tuples to slices.
+            _ROW.pack_into(cells, index * _ROW.size, *scan[:4], *facts)
         return out
 
     def late_reads(self) -> Sequence[ScanRead]:
@@ -169,71 +169,60 @@ class RegistryHost:
             return self._asker.ask_now(question)
         return question(self._registry)
 
-    def _judge_codes(self, codes: tuple[bytes, ...], row: Rows) -> None:
-        """Fill in verdict and facts of a passage, whatever its codes are."""
-        row[:] = NONE
-        row[ScanColumn.IDENTITY] = 0
-        row[ScanColumn.KNOWN] = 0
-        found: dict[str, Rows] = {}
+    def _judge_codes(self, scan: ScanRead) -> Facts:
+        """Return verdict and facts of a passage, whatever its codes are."""
+        found: dict[str, Facts] = {}
         by_reading: dict[int, str] = {}
         readings = []
-        for code in codes:
+        for code in scan.codes[:MAX_CODES_LOOKED_AT]:
             reading = read_payload(code)
             readings.append(reading)
-            known = self._find(code, reading)
-            if known >= 0:
-                identity = f"#{self._facts[known, ScanColumn.IDENTITY]}"
-                found[identity] = self._facts[known].copy()
+            facts = self._find(code, reading)
+            if facts is not None:
+                identity = f"#{facts[_IDENTITY]}"
+                found[identity] = facts
                 by_reading[id(reading)] = identity
         result, identity_text = judge(readings, lambda reading: by_reading.get(id(reading)))
-        row[ScanColumn.VERDICT] = result
-        if result != ScanVerdict.READ or identity_text is None:
-            return
+        if result != ScanVerdict.READ:
+            return without_record(result)
         if identity_text in found:
-            row[:] = found[identity_text]
-        else:
-            row[ScanColumn.IDENTITY] = identity_hash(identity_text)
+            return found[identity_text]
+        if self._asker is not None:
+            self._asker.remember(scan)
+        return without_record(result, 0 if identity_text is None else identity_hash(identity_text))
 
-    def _find(self, code: bytes, reading: BarcodeReading) -> int:
-        """Return the memory row of the record that a payload belongs to, -1 for none."""
-        known = self._find_label(code)
-        if known >= 0 or not reading.legible:
-            return known
+    def _find(self, code: bytes, reading: BarcodeReading) -> Facts | None:
+        """Return the facts of the record that a payload belongs to, None without one."""
+        facts = self._find_label(code)
+        if facts is not None or not reading.legible:
+            return facts
         try:
             record = self._ask(lambda registry: find_record(registry, reading))
         except FILE_ERRORS as error:
-            return self._failed(error)
-        return -1 if record is None else self._remember(code, record)
+            self._failed(error)
+            return None
+        return None if record is None else self._remember(code, record)
 
-    def _find_label(self, code: bytes) -> int:
-        """Return the memory row of the record with exactly this label, -1 for none."""
-        known = self._rows.get(code, -1)
-        if known >= 0 and self._seen[known] == self._generation:
-            return known
+    def _find_label(self, code: bytes) -> Facts | None:
+        """Return the facts of the record with exactly this label, None without one."""
+        generation, facts = self._remembered.get(code, _NOT_REMEMBERED)
+        if facts is not None and generation == self._generation:
+            return facts
         try:
             label = code.decode()
             record = self._ask(lambda registry: registry.facts_of(label))
         except UnicodeDecodeError:
-            return -1
+            return None
         except FILE_ERRORS as error:
-            return self._failed(error, known)
+            self._failed(error)
+            return facts  # however old
         if record is None:
-            self._rows.pop(code, None)
-            return -1
+            self._remembered.pop(code, None)
+            return None
         return self._remember(code, record)
 
-    def _preload(self, records: list[FactsRow]) -> None:
-        """Put records into the empty memory, all at once: one by one takes three times as long."""
-        count = len(records)
-        self._rows = {record[0].encode(): row for row, record in enumerate(records)}
-        self._seen = [self._generation] * count
-        while len(self._facts) < count:
-            self._facts = np.zeros((2 * len(self._facts), SCAN_WIDTH), np.int64)
-        if count:
-            self._facts[:count, _VERDICT:] = [self._cells(record) for record in records]
-
-    def _cells(self, record: FactsRow) -> tuple[int, ...]:
-        """Return what a record says as cells of a row, from the verdict on."""
+    def _facts_of(self, record: FactsRow) -> Facts:
+        """Return what a record says as cells of a row."""
         _, hashed, grade, category, reason, hazmat, value_cents, country, days_held = record
         return (
             int(ScanVerdict.READ),
@@ -248,24 +237,15 @@ class RegistryHost:
             days_held,
         )
 
-    def _remember(self, code: bytes, record: FactsRow) -> int:
-        """Put a record into memory under a payload and return its row."""
-        row = self._rows.get(code, -1)
-        if row < 0:
-            if len(self._seen) >= self._row_limit:
-                self._rows.clear()
-                self._seen.clear()
-            row = len(self._seen)
-            self._seen.append(self._generation)
-            self._rows[code] = row
-            if row == len(self._facts):
-                self._facts = np.concatenate((self._facts, np.zeros_like(self._facts)))
-        self._facts[row, _VERDICT:] = self._cells(record)
-        self._seen[row] = self._generation
-        return row
+    def _remember(self, code: bytes, record: FactsRow) -> Facts:
+        """Keep the facts of a record in memory under a payload and return them."""
+        if len(self._remembered) >= self._most_remembered and code not in self._remembered:
+            self._remembered.clear()
+        facts = self._facts_of(record)
+        self._remembered[code] = (self._generation, facts)
+        return facts
 
-    def _failed(self, error: Exception, known: int = -1) -> int:
-        """Count a failed look-up; what is in memory, however old, is the answer then."""
+    def _failed(self, error: Exception) -> None:
+        """Count a look-up that failed."""
         self.lookup_errors += 1
         self.last_error = str(error)
-        return known
