@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sorter.model.codes import EventKind
 from sorter.model.frames import Rows, Words
 from sorter.model.mailbox import COMMAND_HEAD
@@ -244,6 +246,50 @@ def due_scan_ns(ints: Ints, end_ns: int) -> int:
     return int(ints[SCAN_AT_NS])
 
 
+@inner
+def came_sooner(ints: Ints, end_ns: int, scan_at_ns: int, look_ns: int) -> bool:
+    """Return whether the floor has brought the next look or the next scan forward."""
+    if look_ns and ints[STOP_AT_NS] < end_ns:
+        return True
+    return bool(ints[SCAN_AT_NS] < scan_at_ns and ints[FROZEN] == 0)
+
+
+class Program(NamedTuple):
+    """What of the PLC its program alone touches: the floor has no wire to it."""
+
+    status: Words
+    pending: Rows
+    fired: Rows
+    values: Rows
+
+
+@inner
+def scan_now(ints: Ints, reals: Reals, wires: Wires, program: Program, scan_at_ns: int) -> None:
+    """Let the PLC's program run once, and plan the next scan that has work."""
+    now_ns = max(ints[NOW_NS], scan_at_ns)
+    ints[NOW_NS] = now_ns
+    memory = wires.memory
+    # The arrays are passed one by one: the PLC program knows nothing of the floor.
+    ints[FIRED] = plc_scan(
+        program.status,
+        wires.command,
+        wires.events,
+        memory,
+        program.pending,
+        wires.chutes,
+        program.fired,
+        program.values,
+        encoder_at(ints, reals, travel_at(ints, reals, now_ns)),
+        tick_now(ints, now_ns),
+        scan_at_ns // ints[SCAN_NS] - ints[HEARTBEAT_FROM],
+    )
+    ints[FIRED_DONE] = 0
+    ints[SHOWN] = memory[Memory.EVENT_HEAD] + memory[Memory.SCAN_HEAD]
+    ints[SCANNED_NS] = scan_at_ns
+    ints[SCAN_AT_NS] = NEVER_NS
+    plan_scan(ints, reals, memory)
+
+
 @kernel(
     "int64(int64[::1], float64[::1], uint16[::1], uint16[::1], uint16[::1], uint16[::1],"
     " int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], uint8[::1],"
@@ -294,44 +340,21 @@ def run_line(
         ints[STOP_AT_NS] = NEVER_NS
     if ints[COMMAND_WRITTEN]:
         note_command(ints, command, memory)
-    while True:
-        if not set_in_motion(ints, reals, fired):
-            return ROOM_NEEDED
+    while set_in_motion(ints, reals, fired):
         note_news(ints, memory, look_ns)
         end_ns = min(until_ns, ints[STOP_AT_NS])
         scan_at_ns = due_scan_ns(ints, end_ns)
         reason = run_floor(ints, reals, wires, min(scan_at_ns, end_ns), look_ns)
         if reason != DONE:
             return reason
-        if (look_ns and ints[STOP_AT_NS] < end_ns) or (
-            ints[SCAN_AT_NS] < scan_at_ns and ints[FROZEN] == 0
-        ):
+        if came_sooner(ints, end_ns, scan_at_ns, look_ns):
             continue
         if scan_at_ns > end_ns:
             ints[NOW_NS] = max(ints[NOW_NS], end_ns)
             ints[SEEN] = ints[SHOWN]
             return DONE
-        now_ns = max(ints[NOW_NS], scan_at_ns)
-        ints[NOW_NS] = now_ns
-        # The arrays are passed one by one: the PLC program knows nothing of the floor.
-        ints[FIRED] = plc_scan(
-            status,
-            command,
-            events,
-            memory,
-            pending,
-            chutes,
-            fired,
-            values,
-            encoder_at(ints, reals, travel_at(ints, reals, now_ns)),
-            tick_now(ints, now_ns),
-            scan_at_ns // ints[SCAN_NS] - ints[HEARTBEAT_FROM],
-        )
-        ints[FIRED_DONE] = 0
-        ints[SHOWN] = memory[Memory.EVENT_HEAD] + memory[Memory.SCAN_HEAD]
-        ints[SCANNED_NS] = scan_at_ns
-        ints[SCAN_AT_NS] = NEVER_NS
-        plan_scan(ints, reals, memory)
+        scan_now(ints, reals, wires, Program(status, pending, fired, values), scan_at_ns)
+    return ROOM_NEEDED
 
 
 @kernel(

@@ -9,14 +9,16 @@ round again, or runs to the end of the line).
 
 from __future__ import annotations
 
-from sorter.kernels.bits import AGAIN, AIM, BLOCKING, OPEN, RECONSIDER, ROUTE
+from sorter.kernels.aim import aim_again, command_again
+from sorter.kernels.attention import reasons_to_look
+from sorter.kernels.bits import AGAIN, AIM, RECONSIDER, ROUTE
 from sorter.kernels.closing import release, reserve
 from sorter.kernels.disposition import classify
-from sorter.kernels.divert import find_neighbours, firing_distance, window_verdict
+from sorter.kernels.divert import find_neighbours, firing_distance
 from sorter.kernels.jit import kernel
 from sorter.kernels.routing import route
 from sorter.kernels.rows import add_cancel, add_command, add_outcome
-from sorter.kernels.tracking import facts_due, set_due
+from sorter.kernels.tracking import set_due
 from sorter.model.codes import (
     NONE,
     ChuteVerdict,
@@ -28,7 +30,6 @@ from sorter.model.codes import (
 from sorter.model.columns import (
     CandidateColumn,
     ChuteColumn,
-    ChuteStateColumn,
     DecisionColumn,
     LineField,
 )
@@ -42,109 +43,6 @@ from sorter.model.tracking import (
 
 SPARE_CANDIDATES = 64
 SPARE_OUTCOMES = 4
-
-
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1])", inline=True)
-def committed(parcels: Rows, row: int, now: int, line: Rows) -> int:
-    """Return 1 when it is too late to change the parcel's divert."""
-    state = parcels[ParcelColumn.STATE, row]
-    if state == ParcelState.FIRED:
-        return 1
-    if state != ParcelState.COMMANDED:
-        return 0
-    return 1 if now > parcels[ParcelColumn.FIRE, row] - line[LineField.IO_ALLOWANCE] else 0
-
-
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1])")
-def facts_complete(parcels: Rows, row: int, now: int, line: Rows) -> int:
-    """Return 1 when an undecided parcel has waited for all it has to wait for."""
-    if parcels[ParcelColumn.UNEXPECTED, row] == 1:
-        return 1
-    if parcels[ParcelColumn.VERDICT, row] == NONE:
-        return 0
-    if parcels[ParcelColumn.SCALE_TRAVEL, row] == NONE:
-        return 1
-    return 1 if facts_due(parcels, row, line) <= now else 0
-
-
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1])", inline=True)
-def reasons_to_look(
-    parcels: Rows, row: int, now: int, registers: Rows, line: Rows, chute_state: Rows
-) -> int:
-    """Return the attention a parcel needs now; -1: only if a chute can be had (a quiet retry)."""
-    attention = int(parcels[ParcelColumn.ATTENTION, row])
-    changed = registers[Register.CHUTES_WORSENED] | registers[Register.CHUTES_IMPROVED]
-    if attention == 0 and changed == 0:
-        return 0  # nearly every parcel in nearly every frame
-    state = parcels[ParcelColumn.STATE, row]
-    if committed(parcels, row, now, line):
-        return 0
-    if state == ParcelState.UNDECIDED:
-        if attention == 0 or not facts_complete(parcels, row, now, line):
-            return 0
-        return RECONSIDER
-    if state == ParcelState.COMMANDED and registers[Register.CHUTES_WORSENED]:
-        bits = chute_state[ChuteStateColumn.BITS, parcels[ParcelColumn.CHUTE, row]]
-        if bits & BLOCKING != OPEN:
-            attention |= ROUTE
-    if attention == 0 and state == ParcelState.WAITING and registers[Register.CHUTES_IMPROVED]:
-        return -1
-    return attention
-
-
-@kernel(
-    "int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1])"
-)
-def aim_again(
-    parcels: Rows,
-    row: int,
-    now: int,
-    registers: Rows,
-    line: Rows,
-    chutes: Rows,
-    near: Rows,
-    commands: Rows,
-) -> int:
-    """Correct the fire count of a commanded divert; return 0 when its window is not free."""
-    chute = parcels[ParcelColumn.CHUTE, row]
-    fire = parcels[ParcelColumn.ANCHOR, row] + parcels[ParcelColumn.CHUTE_TRAVEL, row]
-    fire -= firing_distance(chutes, chute)
-    if fire - line[LineField.IO_ALLOWANCE] < now:
-        return 1  # the commit point moved behind us: the old aim is better than none
-    rows = registers[Register.ROWS]
-    loop = line[LineField.LOOP_COUNTS]
-    find_neighbours(parcels, rows, row, loop, registers[Register.REACH], near[0])
-    if window_verdict(parcels, chutes, chute, fire, near[0]) != ChuteVerdict.CHOSEN:
-        return 0
-    parcels[ParcelColumn.FIRE, row] = fire
-    parcel = parcels[ParcelColumn.ID, row]
-    hold = chutes[ChuteColumn.HOLD, chute]
-    add_command(commands, registers, CommandKind.FIRE_DIVERT, parcel, chute, fire, hold)
-    return 1
-
-
-@kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1])")
-def command_again(
-    parcels: Rows, row: int, now: int, registers: Rows, chutes: Rows, commands: Rows
-) -> None:
-    """Repeat the last command for a parcel that may not have reached the PLC.
-
-    To the PLC a repeated command is no news. What was commanded and then taken back is taken back
-    again. Behind the fire count nothing can be mended: what the PLC says, or the next eye, decides.
-    """
-    parcels[ParcelColumn.ATTENTION, row] &= ~AGAIN
-    fire = parcels[ParcelColumn.FIRE, row]
-    state = parcels[ParcelColumn.STATE, row]
-    if fire == 0 or fire <= now or state == ParcelState.FIRED:
-        return
-    if state != ParcelState.COMMANDED:
-        add_cancel(commands, registers, parcels, row)
-        return
-    parcel = parcels[ParcelColumn.ID, row]
-    chute = parcels[ParcelColumn.CHUTE, row]
-    hold = chutes[ChuteColumn.HOLD, chute]
-    add_command(commands, registers, CommandKind.FIRE_DIVERT, parcel, chute, fire, hold)
 
 
 @kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64, int64[::1])")
@@ -200,6 +98,28 @@ def decided_late(
         if scanner != NONE and commit > scanner + parcels[ParcelColumn.LENGTH, row]:
             late = 1
     return late
+
+
+@kernel(
+    "void(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64[::1],"
+    " int64[:, ::1], int64[:, ::1])"
+)
+def tell_if_late(
+    parcels: Rows,
+    row: int,
+    now: int,
+    registers: Rows,
+    line: Rows,
+    chutes: Rows,
+    choice: Rows,
+    candidates: Rows,
+    outcomes: Rows,
+) -> None:
+    """Report a missed deadline when a timely result would have found a chute."""
+    if decided_late(parcels, row, line, chutes, choice, candidates):
+        parcel = parcels[ParcelColumn.ID, row]
+        missed, late = OutcomeKind.DEADLINE_MISSED, MissCause.DECIDED_LATE
+        add_outcome(outcomes, registers, parcel, missed, 0, NONE, late, now)
 
 
 @kernel(
@@ -342,13 +262,10 @@ def find_chute(
     if chosen == NONE:
         stay_on_belt(parcels, row, registers, state, old_chute, commands)
         kind = DecisionKind.RECIRCULATED if loop > 0 else DecisionKind.UNROUTABLE
-        if state == ParcelState.UNDECIDED and decided_late(
-            parcels, row, line, chutes, choice, candidates
-        ):
-            parcel = parcels[ParcelColumn.ID, row]
-            late = MissCause.DECIDED_LATE
-            missed = OutcomeKind.DEADLINE_MISSED
-            add_outcome(outcomes, registers, parcel, missed, 0, NONE, late, now)
+        if state == ParcelState.UNDECIDED:
+            tell_if_late(
+                parcels, row, now, registers, line, chutes, choice, candidates, outcomes
+            )  # fmt: skip
     else:
         take_chute(
             parcels, row, registers, chutes, chute_state, state, old_chute, old_fire, commands,
@@ -356,6 +273,23 @@ def find_chute(
         )  # fmt: skip
         kind = DecisionKind.ROUTED if old_chute == NONE else DecisionKind.REROUTED
     add_decision(parcels, row, now, registers, decisions, kind, choice)
+
+
+@kernel(
+    "int64(int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])", inline=True
+)
+def no_room_for_another(
+    registers: Rows, commands: Rows, decisions: Rows, candidates: Rows, outcomes: Rows
+) -> int:
+    """Return 1 when the outputs of one more decision may not fit into this frame's."""
+    if (
+        registers[Register.CANDIDATES] + SPARE_CANDIDATES > candidates.shape[0]
+        or registers[Register.OUTCOMES] + SPARE_OUTCOMES > outcomes.shape[0]
+        or registers[Register.DECISIONS] + 1 > decisions.shape[0]
+        or registers[Register.COMMANDS] + 2 > commands.shape[0]
+    ):
+        return 1
+    return 0
 
 
 @kernel(
@@ -403,12 +337,7 @@ def assign(
             if attention == 0:
                 parcels[ParcelColumn.ATTENTION, row] = 0
                 continue
-            if (
-                registers[Register.CANDIDATES] + SPARE_CANDIDATES > candidates.shape[0]
-                or registers[Register.OUTCOMES] + SPARE_OUTCOMES > outcomes.shape[0]
-                or registers[Register.DECISIONS] + 1 > decisions.shape[0]
-                or registers[Register.COMMANDS] + 2 > commands.shape[0]
-            ):
+            if no_room_for_another(registers, commands, decisions, candidates, outcomes):
                 parcels[ParcelColumn.DUE, row] = now  # the next frame goes on with it
                 return
             parcels[ParcelColumn.ATTENTION, row] = 0

@@ -101,6 +101,15 @@ def malformed(
     return 0
 
 
+@kernel("void(int64[::1], int64[::1])", inline=True)
+def line_changed(event: Rows, registers: Rows) -> None:
+    """Take the PackML state that the line has now, unless there is no such state."""
+    if LineState.CLEARING <= event[EventColumn.B] <= LineState.COMPLETED:
+        registers[Register.LINE_STATE] = event[EventColumn.B]
+    else:
+        registers[Register.MALFORMED_REPORTS] += 1
+
+
 @kernel(
     "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1],"
     " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1],"
@@ -131,10 +140,7 @@ def take_event(
     source = event[EventColumn.SOURCE]
     encoder = event[EventColumn.ENCODER]
     if kind == EventKind.LINE_CHANGED:
-        if LineState.CLEARING <= event[EventColumn.B] <= LineState.COMPLETED:
-            registers[Register.LINE_STATE] = event[EventColumn.B]
-        else:
-            registers[Register.MALFORMED_REPORTS] += 1
+        line_changed(event, registers)
     elif kind == NoticeKind.ENCODER_JUMPED:
         encoder_jumped(event, parcels, registers, chute_state, commands, outcomes)
     elif malformed(event, now, line, eyes, scales, zones, chutes):
@@ -170,6 +176,36 @@ def take_event(
         chute_emptied(event, registers, chute_state)
     elif kind == EventKind.ZONE_CLEARED:
         zone_cleared(event, parcels, registers, line, zones, chute_state, commands, outcomes, now)
+
+
+@kernel(
+    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
+)
+def take_scan(
+    scan: Rows,
+    parcels: Rows,
+    now: int,
+    registers: Rows,
+    line: Rows,
+    scanners: Rows,
+    outcomes: Rows,
+) -> None:
+    """Hand one scanner result to its parcel; count it when it is not of this time."""
+    encoder = scan[ScanColumn.ENCODER]
+    tick = scan[ScanColumn.TICK]
+    if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
+        registers[Register.MALFORMED_REPORTS] += 1
+    else:
+        parcel_scanned(scan, parcels, now, registers, line, scanners, outcomes)
+
+
+@kernel("void(int64[::1])", inline=True)
+def empty_outputs(registers: Rows) -> None:
+    """Forget what the last frame wrote."""
+    registers[Register.COMMANDS] = 0
+    registers[Register.DECISIONS] = 0
+    registers[Register.CANDIDATES] = 0
+    registers[Register.OUTCOMES] = 0
 
 
 @kernel("void(int64[:, ::1], int64[::1])")
@@ -225,10 +261,7 @@ def decide_frame(
     Events come before scan results: a result is about a parcel that an eye has seen before.
     `now` is the encoder count of the frame, the only notion of time there is.
     """
-    registers[Register.COMMANDS] = 0
-    registers[Register.DECISIONS] = 0
-    registers[Register.CANDIDATES] = 0
-    registers[Register.OUTCOMES] = 0
+    empty_outputs(registers)
     if registers[Register.BOOT_ID] != boot_id:
         restart_plc(parcels, boot_id, now, registers, chute_state, outcomes)
     for index in range(events.shape[0]):
@@ -244,12 +277,7 @@ def decide_frame(
     if registers[Register.RESENDS] > 0 and line_state == LineState.EXECUTE:
         send_again(parcels, registers)
     for index in range(scans.shape[0]):
-        encoder = scans[index, ScanColumn.ENCODER]
-        tick = scans[index, ScanColumn.TICK]
-        if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
-            registers[Register.MALFORMED_REPORTS] += 1
-            continue
-        parcel_scanned(scans[index], parcels, now, registers, line, scanners, outcomes)
+        take_scan(scans[index], parcels, now, registers, line, scanners, outcomes)
     housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
     assign(
         parcels, now, registers, line, eyes, chutes, chute_state, cell_groups, group_starts,

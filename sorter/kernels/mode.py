@@ -8,8 +8,8 @@ a running belt is of no use: no chute of the plan takes a parcel (blocked), or n
 from __future__ import annotations
 
 from sorter.kernels.bits import AIM, JAMMED, OPEN
+from sorter.kernels.chute_verdicts import has_room
 from sorter.kernels.jit import kernel
-from sorter.kernels.routing import has_room
 from sorter.kernels.rows import add_outcome
 from sorter.model.codes import NONE, LineState, ModeReason, OutcomeKind
 from sorter.model.columns import ChuteStateColumn, LineField

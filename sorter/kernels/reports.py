@@ -6,7 +6,7 @@ frame decides with everything the frame brought. ``DUE = 0`` asks housekeeping f
 
 from __future__ import annotations
 
-from sorter.kernels.assignment import committed
+from sorter.kernels.attention import committed
 from sorter.kernels.bits import AIM, FACTS, RECONSIDER
 from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
