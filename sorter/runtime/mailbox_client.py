@@ -10,7 +10,7 @@ from sorter.config.models import Mailbox
 from sorter.errors import LinkRejected
 from sorter.kernels.mailbox import OTHER_BOOT, Header, decode_status, encode_command_header
 from sorter.model import mailbox as wire
-from sorter.model.columns import EVENT_WIDTH
+from sorter.model.columns import EVENT_WIDTH, EventColumn
 from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
 from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
@@ -83,6 +83,7 @@ class MailboxClient:
         self._resume_encoder: int | None = None
         self._resume_tick: int | None = None
         self._acknowledged = UNKNOWN
+        self._read_to = (0, 0)
         self._event_ack = 0
         self._scan_ack = 0
         self._header_stale = True
@@ -192,6 +193,9 @@ class MailboxClient:
         if reread or scan_head > last_scan:
             events, scans = await self._rings.read(events)
             self.behind = self._rings.behind
+        if self.behind:
+            encoder_count, tick_100us = self._as_far_as_read(events)
+        self._read_to = encoder_count, tick_100us
         return Frame(
             boot_id,
             line_state,
@@ -203,6 +207,17 @@ class MailboxClient:
             self.event_overflow,
             self.scan_overflow,
         )
+
+    def _as_far_as_read(self, events: Rows) -> tuple[int, int]:
+        """Return encoder count and tick up to which everything was read.
+
+        With the count of now, a parcel whose record still lies in the ring would count as missed.
+        """
+        encoder_count, tick_100us = self._read_to
+        if len(events):
+            encoder_count = max(encoder_count, int(events[-1, EventColumn.ENCODER]))
+            tick_100us = max(tick_100us, int(events[-1, EventColumn.TICK]))
+        return encoder_count, tick_100us
 
     def _next_block(self, acknowledged: Acknowledged) -> Words:
         """Return the command block to write now."""
@@ -293,7 +308,10 @@ class MailboxClient:
             # written for the belt before this one can fire. Numbers begin anew in a new epoch.
             self._epoch = self._epoch % _U32 + 1
             self.window.restart()
+        self._read_to = int(header[Header.ENCODER]), int(header[Header.TICK])
         decode_status(status, low_first, header, self._rows)
+        if not resumed.boot_id or self._resume_encoder is None or self._resume_tick is None:
+            self._read_to = int(header[Header.ENCODER]), int(header[Header.TICK])
         self._event_ack = resumed.event_seq
         self._scan_ack = resumed.scan_seq
         if not self.boots_seen:

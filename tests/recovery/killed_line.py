@@ -196,7 +196,7 @@ class KilledLine:
 
         async def until_the_end() -> None:
             with contextlib.suppress(Killed):
-                await controller.loop.run(self._empty(controller, deadline_ns))
+                await controller.loop.run(self._empty(controller, bus, deadline_ns))
 
         journal.killed = kill is not None
         journal.wal_cut = wal_cut
@@ -210,9 +210,10 @@ class KilledLine:
             self.rig.advance(self.rig.now_ns + kill.away_ms * MS)
         return controller
 
-    def _empty(self, controller: Controller, deadline_ns: int) -> Callable[[], bool]:
+    def _empty(self, controller: Controller, bus: DyingBus, deadline_ns: int) -> Callable[[], bool]:
+        """Return what says whether it has looked at the line, and all have left it."""
         return lambda: (
-            (self.rig.finished and not controller.state.tracked_count())
+            (bus.exchanges > 1 and self.rig.finished and not controller.state.tracked_count())
             or self.rig.now_ns > deadline_ns
         )
 

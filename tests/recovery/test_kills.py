@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from killed_line import Kill, KilledLine
 
@@ -74,6 +74,11 @@ KILLS = st.lists(
 
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example(  # the last controller comes when the last parcel has left, and has all to learn
+    kills=[Kill(1, False, 5000), Kill(263, False, 1500), Kill(600, False, 5000)],
+    seed=5,
+    commit_steps=40,
 )
 @given(kills=KILLS, seed=st.integers(0, 1000), commit_steps=st.sampled_from([1, 4, 40]))
 def test_any_number_of_kills_on_a_line_with_faults(new_line, kills, seed, commit_steps) -> None:

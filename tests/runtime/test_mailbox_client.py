@@ -9,6 +9,7 @@ from plc_bench import NO_COMMANDS, UNKNOWN, Bench, fire_row
 from sorter.config.models import Mailbox
 from sorter.errors import LinkLost, LinkRejected
 from sorter.model.codes import EventKind, LineState
+from sorter.model.columns import EventColumn
 from sorter.model.mailbox import (
     COMMAND_EPOCH,
     COMMAND_EVENT_ACK,
@@ -168,6 +169,30 @@ async def test_torn_slot_is_read_again_then_given_up() -> None:
     assert seen == list(range(18, 26))
     assert client.corrupt_records == 1
     assert not client.behind
+
+
+async def test_a_frame_is_no_newer_than_what_was_read_of_a_backlog() -> None:
+    """Else every parcel whose record lies behind a torn one would count as missed by its eye."""
+    bench = Bench(SMALL)
+    client = client_of(bench)
+    await client.exchange(UNKNOWN, NO_COMMANDS)
+    bench.edge(2)
+    bench.edge(10)
+    torn = (START_EVENTS + 3) * EVENT_WORDS + 5
+    bench.image.events[torn] ^= 1
+    partial = await client.exchange(UNKNOWN, NO_COMMANDS)
+    last = partial.events[-1]
+    assert (partial.encoder_count, partial.tick_100us) == (
+        last[EventColumn.ENCODER],
+        last[EventColumn.TICK],
+    )
+    nothing = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert len(nothing.events) == 0
+    assert nothing.encoder_count == partial.encoder_count
+    bench.image.events[torn] ^= 1
+    whole = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert whole.encoder_count >= whole.events[-1, EventColumn.ENCODER] > nothing.encoder_count
+    assert whole.tick_100us > partial.tick_100us
 
 
 async def test_torn_scan_is_read_again_then_given_up() -> None:
