@@ -20,7 +20,7 @@ from sorter.host.generate import FeedRow, feed_row, generate_returns
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
-from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal
+from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal, ThreadedJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
@@ -65,7 +65,7 @@ class ClosedLine:
         loaded = self.loaded
         return InlineJournal(path, run_info(loaded, self.notes), commit_steps_for(loaded), limits)
 
-    def controller(self, journal: InlineJournal) -> Controller:
+    def controller(self, journal: InlineJournal | ThreadedJournal) -> Controller:
         """Wire a controller that waits on the line's time, also while the link is broken."""
         return assemble(
             self.loaded,

@@ -127,6 +127,13 @@ class Retention:
         """Take a slice out, whatever the limits say; return whether there was one."""
         return self._take_slice(None)
 
+    def empty_log(self) -> None:
+        """Bring what is in the write-ahead log into the file, and write the log from its beginning.
+
+        Otherwise that happens when the log has 1,000 pages, which it never has on a full disk.
+        """
+        self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
     def drop_empty_runs(self) -> None:
         """Take out starts of the controller that came to nothing, and runs that are pruned.
 

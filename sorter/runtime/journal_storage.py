@@ -13,6 +13,7 @@ Called by the thread that writes, between commits. Three states, see docs/decisi
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from enum import IntEnum
@@ -111,8 +112,13 @@ class JournalStorage:
         self.state = StorageState.REFUSED
         self._reserve.release()
         self._reserve_due_s = self._calendar_s()
+        # First, since pruning writes to the log as well; and last, so that the log holds nothing
+        # and the commit finds room in it even if somebody else has taken what the reserve gave.
+        with contextlib.suppress(sqlite3.Error):
+            self._retention.empty_log()
         while self._retention.free_bytes() < ROOM_BYTES and self._prune_ahead():
             pass
+        self._retention.empty_log()
 
     def _prune_ahead(self) -> bool:
         """Take a slice out of a journal that has much; return whether it did."""

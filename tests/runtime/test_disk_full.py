@@ -10,10 +10,7 @@ import pytest
 from sorter.runtime.journal_store import JournalReader
 
 CHILD = Path(__file__).with_name("full_disk.py")
-IN_A_SMALL_DISK = (
-    "mount -t tmpfs -o size=1500k none {disk} && "
-    "{python} {child} {disk} file_system && cp {disk}/journal.sqlite* {kept}"
-)
+LINE = Path(__file__).with_name("small_disk.py")
 
 
 def run(arguments):
@@ -22,18 +19,24 @@ def run(arguments):
     return json.loads(child.stdout)
 
 
-def fill(how, folder):
-    """Let the child fill a disk; return what it says. Its journal is in `folder` afterwards."""
-    if how == "file_size":
-        return run([sys.executable, str(CHILD), str(folder), how])
+def run_on_small_disk(folder, size, *arguments):
+    """Run a child that gets a small disk as its first argument; keep its journal in `folder`."""
     # A file system of its own, in name spaces of its own: needs no right to mount anything.
     spaces = ["unshare", "--mount", "--map-root-user"]
     if shutil.which("unshare") is None or subprocess.run([*spaces, "true"], check=False).returncode:
         pytest.skip("this machine lets nobody make name spaces")
     disk = folder / "disk"
     disk.mkdir()
-    command = IN_A_SMALL_DISK.format(disk=disk, python=sys.executable, child=CHILD, kept=folder)
-    return run([*spaces, "sh", "-c", command])
+    child = " ".join(map(str, (sys.executable, *arguments[:1], disk, *arguments[1:])))
+    mount = f"mount -t tmpfs -o size={size} none {disk}"
+    return run([*spaces, "sh", "-c", f"{mount} && {child} && cp {disk}/journal.sqlite* {folder}"])
+
+
+def fill(how, folder):
+    """Let the child fill a disk; return what it says. Its journal is in `folder` afterwards."""
+    if how == "file_size":
+        return run([sys.executable, str(CHILD), str(folder), how])
+    return run_on_small_disk(folder, "1500k", CHILD, how)
 
 
 @pytest.mark.parametrize("how", ["file_system", "file_size"])
@@ -52,3 +55,23 @@ def test_a_full_disk_loses_no_step_and_damages_nothing(how, tmp_path):
         sequences = [int(step.inputs.events[0, 0]) for step in reader.steps(1, found.next_step - 1)]
         assert reader.sha256_hex(found) == found.sha256 == said["sha256"]
     assert sequences == list(range(1, 4 * said["parcels"] + 1))
+
+
+def test_a_line_goes_on_in_its_journals_own_file_while_the_disk_stays_full(tmp_path):
+    said = run_on_small_disk(tmp_path, "48m", LINE)
+    # The alarm: refused, then tight for as long as there is no room for the reserve.
+    assert said["states"] == ["REFUSED", "ROOMY", "TIGHT"]
+    assert said["state_at_the_end"] == "TIGHT"
+    # More than once: the log was used up and written anew.
+    assert said["refusals"] > 1
+    # The oldest parcels gave way to the new ones, each of which is in the journal and in its place.
+    assert said["pruned_parcels"] > 0
+    assert said["parcels"] == said["accounted_for"]
+    assert said["unaccounted"] == said["truth_mismatches"] == 0, said["details"]
+    with sqlite3.connect(tmp_path / "journal.sqlite") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+    with JournalReader(tmp_path / "journal.sqlite") as reader:
+        found = reader.last_run()
+        assert found.ended_cleanly
+        assert reader.sha256_hex(found) == found.sha256
