@@ -127,9 +127,9 @@ def effects_of(account: Account) -> dict[Effect, list[str]]:
     for physical_id, records in account.records.items():
         row = truth[physical_id]
         *earlier, last = records
-        for record in earlier:
-            if record.disposition == _LOST:
-                effects[Effect.FOUND_AGAIN].append(_sentence(record, row))
+        if lost := [record for record in earlier if record.disposition == _LOST]:
+            # Parcels are counted: a slip that lasts has one given up more than once.
+            effects[Effect.FOUND_AGAIN].append(_sentence(lost[0], row))
         if any(record.unexpected for record in records):
             effects[Effect.UNEXPECTED].append(_sentence(last, row))
         for disposition, effect in _ENDS.items():

@@ -86,6 +86,12 @@ def test_every_kind_of_harm_is_an_effect() -> None:
         Effect.FOUND_AGAIN: 1,
         Effect.UNEXPECTED: 1,
     }
+    twice = [recorded(1, **lost), recorded(1, 2, opened_cause=Cause.TRACKING_LOST, **lost)]
+    last = recorded(1, 3, opened_cause=Cause.TRACKING_LOST)
+    assert effects([*twice, last], [truth(1)]) == {
+        Effect.FOUND_AGAIN: 1,
+        Effect.UNEXPECTED: 1,
+    }, "parcels are counted, not records"
 
 
 def test_a_code_that_was_never_read_on_a_parcel_is_a_mistaken_identity() -> None:
