@@ -29,8 +29,10 @@ from sorter.model.layout import LineLayout
 from sorter.model.plan import ReturnsPolicy, SortPlan
 from sorter.model.tracking import (
     EYE_BITS,
+    FIRST_EDGE,
     NEAR_WIDTH,
     NEVER,
+    REGISTERS,
     Attention,
     ChoiceColumn,
     ParcelColumn,
@@ -63,7 +65,7 @@ class State:
         What the line, the sort plan and the returns policy are; never written.
     parcels : int64[len(ParcelColumn), >= capacity]
     chutes : int64[len(ChuteStateColumn), n_chutes]
-    registers : int64[len(Register)]
+    registers : int64[REGISTERS]
         Scalars, see :class:`~sorter.model.tracking.Register`.
     cells : memoryview
         The same memory: reading one cell takes a fifth of what the array takes.
@@ -213,7 +215,7 @@ class State:
         """Return a snapshot of all that decisions depend on."""
         rows = int(self.registers[Register.ROWS])
         registers = self.registers.copy()
-        registers[Register.COMMANDS :] = 0  # lengths of the last frame's outputs
+        registers[Register.COMMANDS : Register.OUTCOMES + 1] = 0  # the last frame's outputs
         return b"".join(
             (
                 np.int64(self.encoder_count).tobytes(),
@@ -265,7 +267,8 @@ class State:
 
 def _first_registers(layout: LineLayout, capacity: int) -> Rows:
     """Return the registers of an empty line."""
-    registers = np.zeros(len(Register), np.int64)
+    registers = np.zeros(REGISTERS, np.int64)
+    registers[FIRST_EDGE:] = NONE
     registers[Register.NEXT_PARCEL_ID] = 1
     registers[Register.NEXT_DUE] = NEVER
     registers[Register.LINE_STATE] = LineState.EXECUTE

@@ -13,7 +13,14 @@ from sorter.kernels.tracking import forget_parcel
 from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind
 from sorter.model.columns import ChuteStateColumn, EventColumn
 from sorter.model.frames import Rows
-from sorter.model.tracking import NEVER, ParcelColumn, ParcelState, Register
+from sorter.model.tracking import (
+    FIRST_EDGE,
+    NEVER,
+    REGISTERS,
+    ParcelColumn,
+    ParcelState,
+    Register,
+)
 
 
 @kernel("void(int64[:, ::1], int64, int64, int64[::1], int64[:, ::1], int64[:, ::1])")
@@ -31,6 +38,7 @@ def lose_all(
     chute_state[ChuteStateColumn.RESERVED_LENGTH, :] = 0
     for column in range(ChuteStateColumn.LAST_ENTRY, ChuteStateColumn.LAST_CHANGE + 1):
         chute_state[column, :] = -NEVER  # counts begin anew: none is older than another
+    registers[FIRST_EDGE:REGISTERS] = NONE
     registers[Register.RESENDS] = 0
     registers[Register.LAST_INFEED] = now
 

@@ -31,7 +31,16 @@ from sorter.model.columns import (
     StationColumn,
 )
 from sorter.model.frames import Rows
-from sorter.model.tracking import EYE_BITS, ParcelColumn, ParcelState, Register
+from sorter.model.tracking import (
+    EDGE_EYES,
+    EYE_BITS,
+    FIRST_EDGE,
+    REGISTERS,
+    REMEMBERED_EDGES,
+    ParcelColumn,
+    ParcelState,
+    Register,
+)
 
 FIRST_SCAN_FACT = int(ScanColumn.KNOWN)
 FIRST_PARCEL_FACT = int(ParcelColumn.KNOWN)
@@ -118,6 +127,23 @@ def sighted(
             parcels[ParcelColumn.ATTENTION, row] |= AIM
 
 
+@kernel("int64(int64, int64, int64[::1])")
+def edge_taken(eye: int, encoder: int, registers: Rows) -> int:
+    """Return 1 for an edge that was taken in before; remember it otherwise.
+
+    Two parcels are never at one eye at the same count. Whatever has become of the parcel since, the
+    same edge once more is no other one.
+    """
+    edge = encoder * EDGE_EYES + eye
+    for place in range(FIRST_EDGE, REGISTERS):
+        if registers[place] == edge:
+            return 1
+    following = registers[Register.NEXT_EDGE]
+    registers[FIRST_EDGE + following] = edge
+    registers[Register.NEXT_EDGE] = (following + 1) % REMEMBERED_EDGES
+    return 0
+
+
 @kernel(
     "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
     " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
@@ -140,6 +166,9 @@ def parcel_passed(
     length = event[EventColumn.A]
     position = eyes[EyeColumn.POSITION, eye]
     rows = registers[Register.ROWS]
+    if edge_taken(eye, encoder, registers):
+        registers[Register.DUPLICATE_REPORTS] += 1
+        return
     registers[Register.BLOCKED_EYES] &= ~(1 << (eye % EYE_BITS))
     row = nearest_parcel(parcels, rows, line, position, 0, encoder, length)
     if row == NONE and was_seen(parcels, rows, line, position, encoder, length):

@@ -129,10 +129,11 @@ class Register(IntEnum):
     COUNT_BEHIND_JUMP = 29
     JUMP_TICK = 30  # PLC tick of the newest jump
     LATE_REPORTS = 31  # that came when nobody waited for them any more
-    COMMANDS = 32  # lengths of the output buffers
-    DECISIONS = 33
-    CANDIDATES = 34
-    OUTCOMES = 35
+    NEXT_EDGE = 32  # which of the remembered edges is forgotten next
+    COMMANDS = 33  # lengths of the output buffers
+    DECISIONS = 34
+    CANDIDATES = 35
+    OUTCOMES = 36
 
 
 class ChoiceColumn(IntEnum):
@@ -147,6 +148,14 @@ class ChoiceColumn(IntEnum):
     FIRST_CANDIDATE = 6
     END_CANDIDATE = 7
 
+
+FIRST_EDGE: Final = len(Register)
+REMEMBERED_EDGES: Final = 32
+"""Newest edges at the eyes, behind the registers: a record that comes twice comes within a second,
+and in a second the eyes of a line see no more parcels than this."""
+REGISTERS: Final = FIRST_EDGE + REMEMBERED_EDGES
+EDGE_EYES: Final = 1 << 16
+"""An edge is remembered as one number, its count times this plus its eye."""
 
 EXCLUDED_MODULUS: Final = 62
 """A chute that shares the bit of an excluded one waits for the next lap, too; that is harmless."""

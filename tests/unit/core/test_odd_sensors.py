@@ -141,6 +141,39 @@ def test_the_same_edge_twice_is_one_parcel() -> None:
     assert parcel.end == "SORTED shelf_a"
 
 
+def test_an_edge_that_comes_again_behind_the_parcels_end_opens_no_second_parcel() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    parcel.enters("shelf_a")
+    other = line.known_parcel(at=line.now + 1_000, identity=9)
+    for eye in ("induct", "gate"):
+        line.passes(eye, at=parcel.at(eye), length=parcel.length)
+    assert line.newest_parcel == other.id
+    assert line.counted("DUPLICATE_REPORTS") == 2
+    assert line.state.tracked_count() == 1
+
+
+def test_edges_of_a_restarted_plc_are_not_those_of_before() -> None:
+    line = TinyLine()
+    line.inducts(at=1_000)
+    line.state.registers[Register.BOOT_ID] += 1  # as if it had been another start until now
+    line.runs_to(line.now + 1)
+    line.inducts(at=1_000)
+    assert line.counted("DUPLICATE_REPORTS") == 0
+    assert line.newest_parcel == 2
+
+
+def test_a_snapshot_remembers_the_edges() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    parcel.enters("shelf_a")
+    line.state.restore(line.state.to_bytes())
+    line.passes("gate", at=parcel.at("gate"), length=parcel.length)
+    assert line.newest_parcel == parcel.id
+
+
 def test_an_edge_reported_behind_a_later_one_shifts_nothing() -> None:
     line = TinyLine()
     parcel = line.known_parcel(at=1_000, category="electronics")
