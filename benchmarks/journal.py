@@ -29,7 +29,7 @@ from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
 from sorter.runtime.journal_group import GroupBuilder
 from sorter.runtime.journal_prune import prune_journal
 from sorter.runtime.journal_retention import Limits, Retention
-from sorter.runtime.journal_store import connect_writable
+from sorter.runtime.journal_schema import connect_writable
 from sorter.runtime.journal_writer import JournalWriter
 
 Steps = list[tuple[int, Inputs, tuple[ScanRead, ...], Decisions]]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.runtime.journal_retention import Limits, Retention
-from sorter.runtime.journal_store import JournalReader, connect_writable
+from sorter.runtime.journal_schema import connect_writable
+from sorter.runtime.journal_store import JournalReader
 
 TURN_S: Final = 0.03
 """Pause between two slices. Whoever waits for SQLite's lock asks for it again after 1 to 25 ms, and

@@ -10,28 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from sorter.errors import JournalError, JournalRefused
-from sorter.model.columns import EventColumn, ScanColumn
 from sorter.ports import Acknowledged
+from sorter.runtime.acknowledging import NOTHING, advanced
 from sorter.runtime.journal_checks import whole_numbers
 from sorter.runtime.journal_codec import encode_group, group_check
 from sorter.runtime.journal_files import DiskReserve, lock_journal
-from sorter.runtime.journal_group import Group, GroupBuilder, StepHash
+from sorter.runtime.journal_group import GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
+from sorter.runtime.journal_refusals import writing_failed
 from sorter.runtime.journal_retention import Limits
+from sorter.runtime.journal_schema import IN_MEMORY, connect_writable, software_version
 from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
 from sorter.runtime.journal_storage import JournalStorage
-from sorter.runtime.journal_store import (
-    IN_MEMORY,
-    RUNS_TABLE,
-    JournalReader,
-    checked_parcel,
-    connect_writable,
-    software_version,
-)
+from sorter.runtime.journal_store import RUNS_TABLE, JournalReader, checked_parcel
 
 _PARCEL_CELLS: Final = ",".join("?" * len(ParcelRow.__slots__))
 _PUT_STEPS: Final = "INSERT INTO steps VALUES (?,?,?,?)"
@@ -47,22 +40,11 @@ _UPDATE_RUN: Final = (
     "UPDATE runs SET next_step=?, last_parcel=?, open_from_step=?, boot_id=?, event_seq=?,"
     " scan_seq=? WHERE run=?"
 )
-NOTHING: Final = Acknowledged(0, 0, 0)
 BeginRun = RunInfo | Callable[[JournalReader], RunInfo]
 """What is to be kept about a run, or who knows it once the file can be read."""
 NUMBERS_LEFT_OUT: Final = 1_000
 """Parcel numbers that a run leaves out when it gives up parcels of the run before: the PLC may
 still hold a divert for a number that was given out and never reached the disk."""
-_REFUSALS: Final = (
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOMEM,
-)
-"""What says something about the disk or the moment, and nothing against the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +118,7 @@ class JournalWriter:
             self._begin_run(info)
         except sqlite3.Error as error:
             self._connection.close()
-            raise self._failed(error) from error
+            raise writing_failed(self.path, error) from error
         except BaseException:
             self._connection.close()
             raise
@@ -275,7 +257,7 @@ class JournalWriter:
         group = steps.group()
         closed = self.book.take(first_step, group, steps.reads)
         self._hash.update(group)
-        acknowledged = _advance(self.acknowledged, group)
+        acknowledged = advanced(self.acknowledged, group)
         self._next_step += len(group)
         codes, self.book.more_codes = self.book.more_codes, []
         if not self._keeps_steps:
@@ -311,7 +293,7 @@ class JournalWriter:
                 for snapshot in batch.snapshots:
                     put_snapshot(self._connection, snapshot)
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            raise writing_failed(self.path, error) from error
         self.acknowledged = batch.acknowledged
         self._batch = None
         self._storage.note_written()
@@ -334,7 +316,7 @@ class JournalWriter:
         try:
             return self._storage.tidy()
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            raise writing_failed(self.path, error) from error
 
     def make_room(self) -> None:
         """Do what can be done on a full disk: use the reserve, prune ahead of time."""
@@ -389,7 +371,7 @@ class JournalWriter:
                     (self.sha256_hex(), self.run),
                 )
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            raise writing_failed(self.path, error) from error
         finally:
             self.abandon()
 
@@ -402,34 +384,3 @@ class JournalWriter:
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
-
-    def _failed(self, error: sqlite3.Error) -> JournalError:
-        # Extended codes keep the kind of error in their lowest byte.
-        refused = getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
-        kind = JournalRefused if refused else JournalError
-        return kind(
-            f"{self.path}: cannot be written ({error}); events are no longer acknowledged. Check "
-            "free space and permissions, then restart the controller"
-        )
-
-
-def _advance(acknowledged: Acknowledged, group: Group) -> Acknowledged:
-    """Return what is acknowledged once a group is on disk; sequences restart with the PLC."""
-    boot_ids = group.looks[:, 0]
-    boot_id = int(boot_ids[-1])
-    events, scans = group.events, group.scans
-    others = np.flatnonzero(boot_ids != boot_id)
-    if others.size:
-        before = group.counts[: others[-1] + 1].sum(axis=0).tolist()
-        events, scans = events[before[0] :], scans[before[1] :]
-        acknowledged = NOTHING
-    same_boot = acknowledged.boot_id == boot_id
-    event_seq = acknowledged.event_seq if same_boot else 0
-    scan_seq = acknowledged.scan_seq if same_boot else 0
-    if len(events):
-        # Not simply the last one: what the controller itself noticed has no number.
-        event_seq = max(event_seq, int(events[:, EventColumn.SEQ].max()))
-    if len(scans):
-        # Not simply the last one: a late answer of the host comes under the number of its scan.
-        scan_seq = max(scan_seq, int(scans[:, ScanColumn.SEQ].max()))
-    return Acknowledged(boot_id, event_seq, scan_seq)

@@ -17,7 +17,8 @@ from sorter.model.columns import DecisionColumn
 from sorter.model.frames import Decisions, Inputs, Rows
 from sorter.runtime.journal_codec import Step
 from sorter.runtime.journal_info import LineNames, Run
-from sorter.runtime.journal_store import JournalReader, software_version
+from sorter.runtime.journal_schema import software_version
+from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.journal_words import (
     candidate_words,
     command_words,

@@ -20,7 +20,8 @@ from sorter.errors import JournalError, ReturnsFileError, SorterError
 from sorter.host.registry import Registry
 from sorter.host.returns_file import import_csv
 from sorter.runtime.explain import explain
-from sorter.runtime.journal_store import JournalReader, connect_writable
+from sorter.runtime.journal_schema import connect_writable
+from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.parcel_search import UnknownParcel
 from sorter.runtime.truth_file import read_truth
 
