@@ -23,6 +23,7 @@ _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _HEARTBEAT_AT = int(wire.COMMAND_HEARTBEAT)
 _TICK = int(Header.TICK)
+_END_OF_NEWS = int(Header.REREAD_FROM)
 
 
 class MailboxClient:
@@ -72,6 +73,7 @@ class MailboxClient:
         self._block_cells = memoryview(self._block.data)
         self._header = np.zeros(len(Header), np.int64)
         self._header_cells = memoryview(self._header.data)
+        self._news = self._header_cells[: _END_OF_NEWS + 1]
         self._rows = np.zeros((max(wire.WINDOW_SLOTS, EVENTS_AT_ONCE), EVENT_WIDTH), np.int64)
         self._epoch = controller_epoch
         self._own_heartbeat = 0
@@ -166,13 +168,13 @@ class MailboxClient:
         if len(commands):
             self.window.put(commands)
         words = await self._bus.exchange(self._next_block(acknowledged))
-        header = self._header
         count = self._decode(words)
         events = self._rows[:count].copy() if count else NO_EVENTS
         # Unpacked in the order of Header: naming each through the enum costs more than decoding.
-        values = header.tolist()
-        boot_id, heartbeat, line_state, encoder_count, tick_100us, epoch = values[:6]
-        command_ack, event_overflow, scan_overflow, scan_head, last_scan, reread = values[6:12]
+        (
+            boot_id, heartbeat, line_state, encoder_count, tick_100us, epoch, command_ack,
+            event_overflow, scan_overflow, scan_head, last_scan, reread,
+        ) = self._news.tolist()  # fmt: skip
         if not boot_id:
             raise LinkRejected(
                 self._bus.name, "the PLC has not started its program yet (boot id is 0)"
