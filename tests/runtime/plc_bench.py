@@ -25,7 +25,12 @@ from sorter.model.frames import Rows, Words, no_rows
 from sorter.model.layout import LineLayout
 from sorter.model.mailbox import EVENT_WORDS, SCAN_WORDS
 from sorter.ports import Acknowledged
+from sorter.runtime.mailbox_client import MailboxClient
 
+EPOCH = 0x5000_0001
+SMALL = Mailbox(event_slots=37, scan_slots=5)
+START_EVENTS = 4
+"""That a PLC reports when it starts: three chutes, one line state."""
 NO_COMMANDS = no_rows(COMMAND_WIDTH)
 UNKNOWN = Acknowledged(0, 0, 0)
 SCAN_MS = 4
@@ -213,3 +218,17 @@ class Bench:
 
 def fire_row(seq: int, parcel: int, fire: int, chute: int = 0, hold: int = 160) -> Rows:
     return np.array([[seq, 1, chute, parcel, fire, fire, hold]], np.int64)
+
+
+def client_of(bench: Bench) -> MailboxClient:
+    return MailboxClient(bench, bench.mailbox, EPOCH)
+
+
+async def seqs(client: MailboxClient, ack: Acknowledged = UNKNOWN) -> list[int]:
+    frame = await client.exchange(ack, NO_COMMANDS)
+    return frame.events[:, 0].tolist()
+
+
+def command_word(block: bytes, at: int) -> int:
+    high, low = np.frombuffer(block, np.uint16)[at : at + 2].tolist()
+    return high << 16 | low

@@ -133,7 +133,6 @@ def test_scrape_counts_outcomes(served: Served) -> None:
             (OutcomeKind.EYE_MISSED, 0, NONE, NONE),
             (OutcomeKind.OPENED, NONE, 1, Cause.TRACKING_LOST),
             (OutcomeKind.DEADLINE_MISSED, 0, 1, MissCause.COMMAND_LATE),
-            (OutcomeKind.SLACK, 3000, 1, NONE),  # 1.5 s at 2 m/s
         )
     )
     metrics.note_outcomes(
@@ -144,7 +143,6 @@ def test_scrape_counts_outcomes(served: Served) -> None:
             (OutcomeKind.CLOSED, FinalDisposition.LOST, NONE, Cause.MISTRACKED),
         )
     )
-    metrics.latencies_ns.extend([15_000, 40_000, 3_000_000])
     metrics.flush()
     scraped = served.scrape()
     parcels = {
@@ -173,6 +171,15 @@ def test_scrape_counts_outcomes(served: Served) -> None:
     assert scraped["sorter_parcels_unexpected_total", (("at", "c2"),)] == 1
     assert scraped["sorter_chute_full_unreported", (("chute", "c1"),)] == 0
     assert scraped["sorter_missed_deadlines_total", (("cause", "command_late"),)] == 1
+    assert metrics.disposition_count(FinalDisposition.SORTED) == 2
+
+
+def test_scrape_tells_slack_and_latency(served: Served) -> None:
+    metrics = served.metrics
+    metrics.note_outcomes(outcomes((OutcomeKind.SLACK, 3000, 1, NONE)))  # 1.5 s at 2 m/s
+    metrics.latencies_ns.extend([15_000, 40_000, 3_000_000])
+    metrics.flush()
+    scraped = served.scrape()
     assert scraped["sorter_command_slack_seconds_sum", ()] == pytest.approx(1.5)
     assert scraped["sorter_command_slack_seconds_bucket", (("le", "1.0"),)] == 0
     assert scraped["sorter_command_slack_seconds_bucket", (("le", "2.0"),)] == 1
@@ -183,7 +190,6 @@ def test_scrape_counts_outcomes(served: Served) -> None:
     assert scraped["sorter_decision_latency_seconds_sum", ()] == pytest.approx(0.003055)
     assert metrics.slack_ms().tolist() == [1500.0]
     assert metrics.latency_ns().tolist() == [15_000, 40_000, 3_000_000]
-    assert metrics.disposition_count(FinalDisposition.SORTED) == 2
 
 
 def test_scrape_shows_the_line(served: Served) -> None:
