@@ -1,7 +1,8 @@
 """Six things the protocol libraries do that a control link must survive; see the design's facts.
 
 Each test shows the library doing it, against the same server or network, and ours standing it.
-Finding 2 (a None channel on a server that demands encryption) is in ``test_opcua_security.py``.
+Finding 2 (a None channel on a server that demands encryption) is in ``test_opcua_security.py``;
+finding 1 on a server that is frozen as a process, in ``test_frozen_server.py``.
 """
 
 from __future__ import annotations
@@ -9,22 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 import pytest_asyncio
 from asyncua import Client
-from asyncua.client.ua_session import UaSession
 from asyncua.common.subscription import Subscription
 from asyncua.server.subscription_service import SubscriptionService
 from pymodbus.client import AsyncModbusTcpClient
 from test_mailbox_over_sockets import BOOT_ID, EPOCH, LINE, NO_COMMANDS, NOTHING_YET
-from wire_links import DEADLINE_S, Cable, small_image
+from wire_links import DEADLINE_S, Cable, small_image, until
 
 from plc_sim.chaos.link_proxy import LinkProxy
 from plc_sim.image import MailboxImage
@@ -33,14 +29,13 @@ from plc_sim.opcua_server import OpcUaMailboxServer
 from plc_sim.plc import Plc
 from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink, OpcUaTags
-from sorter.errors import LinkError, LinkLost, LinkTimeout
+from sorter.errors import LinkLost, LinkTimeout
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
 from sorter.model.codes import ChuteBit, CommandKind, EventKind, RefusalCause
 from sorter.model.columns import EventColumn
 from sorter.model.mailbox import COMMAND_HEAD, COMMAND_WORDS, STATUS_WORDS
 from sorter.ports import FieldBus
-from sorter.rehearsal.processes import JsonLineProcess
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.supervisor import LinkPolicy, LinkSupervisor
@@ -115,14 +110,6 @@ async def nothing() -> None:
     """Wait for the others."""
 
 
-async def until(holds: Callable[[], bool], busy: Callable[[], Awaitable[object]]) -> None:
-    """Do something over and over until a condition holds; fail at the deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():
-            await busy()
-            await asyncio.sleep(0)
-
-
 # --- 1: a reconnect that re-uses the session asks for lost messages for ever --------------------
 async def republishes_until_content(server: OpcUaMailboxServer, limit: int) -> int:
     """Let asyncua's own client fill its gaps; return how many Republish requests that took."""
@@ -155,77 +142,6 @@ async def test_finding_1_our_server_ends_the_republish_loop(
     service = type(server._server.iserver.subscription_service)
     monkeypatch.setattr(service, "republish", SubscriptionService.republish)
     assert await republishes_until_content(server, A_STORM) == A_STORM, "as the library does"
-
-
-@contextlib.asynccontextmanager
-async def beating_server(folder: Path) -> AsyncIterator[tuple[JsonLineProcess, int]]:
-    """A server that can be frozen, and its port."""
-    script = Path(__file__).with_name("beating_server.py")
-    process = JsonLineProcess("server", [sys.executable, str(script)], folder / "log")
-    await process.start()
-    try:
-        yield process, int((await process.wait_for("listening", 60))["opcua_port"])
-    finally:
-        if process.running:
-            signal_to(process, signal.SIGCONT)
-        await process.stop(5)
-
-
-def signal_to(process: JsonLineProcess, number: signal.Signals) -> None:
-    os.kill(process.pid, number)
-
-
-async def test_finding_1_a_server_frozen_twice_gets_new_clients_and_no_storm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The process is stopped, not its socket: it accepts connections and answers nothing."""
-    requests: list[str] = []
-    for name in ("republish", "read", "write", "create_subscription", "create_session"):
-        original = getattr(UaSession, name)
-
-        async def noted(
-            self: UaSession, *given: object, name: str = name, original: object = original
-        ) -> object:
-            requests.append(name)
-            return await original(self, *given)  # type: ignore[operator]
-
-        monkeypatch.setattr(UaSession, name, noted)
-    async with beating_server(tmp_path) as (process, port):
-        bus = opcua_to(port)
-        link = LinkSupervisor(bus, CLOCK, np.random.default_rng(0))
-        client = MailboxClient(bus, MAILBOX, EPOCH)
-        await link.connect(10.0)
-        clients = {id(bus._client)}
-        for freeze in (1, 2):
-            client.link_restored()
-            await until(lambda: link.up, lambda: beat(client, link))
-            signal_to(process, signal.SIGSTOP)
-            with pytest.raises(LinkError) as broken:
-                await until(lambda: False, lambda: beat(client, link))
-            before = len(requests)
-            failures = link.failures
-
-            def thawed(failures: int = failures) -> bool:
-                if link.failures == failures + 2:
-                    signal_to(process, signal.SIGCONT)
-                return False
-
-            async with asyncio.timeout(DEADLINE_S):
-                assert await link.reconnect(broken.value, thawed)
-            client.link_restored()
-            await until(lambda: link.up, lambda: beat(client, link))
-            assert len(requests) - before < A_STORM / 2
-            assert link.reconnects == freeze
-            clients.add(id(bus._client))
-        assert "republish" not in requests
-        await bus.close()
-
-
-async def beat(client: MailboxClient, link: LinkSupervisor) -> None:
-    """One exchange, as the loop makes it."""
-    await client.exchange(NOTHING_YET, NO_COMMANDS)
-    link.note_heartbeat(client.heartbeat, CLOCK.now_ns())
-    await client._bus.wait(CLOCK.now_ns() + 5_000_000)
 
 
 # --- 3: a write that timed out is carried out later ---------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,14 @@ from sorter.model.frames import Words
 from sorter.model.mailbox import COMMAND_WORDS, LAYOUT_VERSION, STATUS_VERSION
 
 DEADLINE_S = 45.0
+
+
+async def until(holds: Callable[[], bool], busy: Callable[[], Awaitable[object]]) -> None:
+    """Do something over and over until a condition holds; fail at the deadline."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():
+            await busy()
+            await asyncio.sleep(0)
 
 
 class HandClock:
