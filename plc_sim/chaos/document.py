@@ -32,6 +32,7 @@ from sorter.errors import SorterError
 from sorter.rehearsal.account import Record, account_for
 from sorter.rehearsal.snapshot import LineSnapshot
 
+CLOCKS_APART_S: Final = 0.2
 HEADER: Final = """\
 # Faults: what each one does
 
@@ -260,15 +261,18 @@ def detection_s(
 ) -> float | None:
     """Return the wall time from a fault's beginning to its alarm; None: it did not come up.
 
-    What the alarm's metric does by itself, as without any fault, does not count.
+    What the alarm's metric does by itself, as without any fault, does not count. The clock of the
+    looks begins a moment behind the simulator's own, so the look just before the fault may show it.
     """
     value = alarm.value
     if value is None:
         return None
 
+    before_s = fault_s - CLOCKS_APART_S
+
     def risen(run: Performance, at_s: float) -> float:
         values = [value(line) for looked_s, line in run.timeline if looked_s <= at_s]
-        before = [value(line) for looked_s, line in run.timeline if looked_s < fault_s]
+        before = [value(line) for looked_s, line in run.timeline if looked_s < before_s]
         return (values or [0.0])[-1] - (before or [0.0])[-1]
 
     for at_s, _ in seen.timeline:

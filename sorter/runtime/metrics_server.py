@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
@@ -38,6 +39,15 @@ class MetricsServer:
             ) from error
         self._server: WSGIServer = server
         self._thread: threading.Thread = thread
+        self._answering: list[threading.Thread] = []
+        answer = server.process_request_thread  # type: ignore[attr-defined]
+
+        def answer_and_be_known(request: object, address: object) -> None:
+            alive = [thread for thread in self._answering if thread.is_alive()]
+            self._answering = [*alive, threading.current_thread()]
+            answer(request, address)
+
+        server.process_request_thread = answer_and_be_known  # type: ignore[attr-defined]
 
     @property
     def port(self) -> int:
@@ -45,7 +55,13 @@ class MetricsServer:
         return int(self._server.server_port)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; wait, but not for ever, for scrapes that are being answered.
+
+        Python ends threads that are still at work when it ends in the middle of whatever they call,
+        and some libraries abort the whole process then.
+        """
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(STOP_DEADLINE_S)
+        until_s = time.perf_counter() + STOP_DEADLINE_S
+        for thread in (self._thread, *self._answering):
+            thread.join(max(0.0, until_s - time.perf_counter()))

@@ -55,6 +55,9 @@ def test_detection_is_counted_from_the_beginning_of_the_fault(tmp_path: Path) ->
     seen.timeline = [(1.0, look(1)), (1.9, look(1)), (2.1, look(1)), (2.4, look(0)), (3.0, look(1))]
     alarm = ALARMS["link_cut"]
     assert detection_s(alarm, fault_s, seen, usual) == pytest.approx(0.4)
+    seen.timeline = [(1.0, look(1)), (1.9, look(0)), (2.1, look(0)), (3.0, look(1))]
+    assert detection_s(alarm, fault_s, seen, usual) == pytest.approx(0.1), "clocks are apart"
+    seen.timeline = [(1.0, look(1)), (2.1, look(1)), (2.4, look(0)), (3.0, look(1))]
     # What happens without the fault as well is no alarm.
     usual.timeline = [(1.0, look(1)), (2.3, look(0))]
     assert detection_s(alarm, fault_s, seen, usual) is None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 import pytest
 from plc_bench import Bench, BenchState, bench_layout
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from plc_sim.chaos.document import ALARMS
 from sorter.config.load import load_line
@@ -227,6 +231,37 @@ def test_closed_endpoint_refuses_and_its_port_is_free_again() -> None:
         served.scrape()
     again = MetricsServer("127.0.0.1", port)
     again.close()
+
+
+class SlowCollector(Collector):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.may_answer = threading.Event()
+
+    def collect(self) -> Iterator[Metric]:
+        self.asked.set()
+        assert self.may_answer.wait(30)
+        yield GaugeMetricFamily("late", "", value=1.0)
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+def test_an_endpoint_closes_when_it_has_answered_who_had_asked() -> None:
+    collector = SlowCollector()
+    server = MetricsServer("127.0.0.1", 0, collector)
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with ThreadPoolExecutor(2) as others:
+        scrape = others.submit(lambda: urllib.request.urlopen(url, timeout=30).read())
+        assert collector.asked.wait(30)
+        closing = others.submit(server.close)
+        assert not wait([closing], timeout=0.2).done, "somebody is being answered"
+        collector.may_answer.set()
+        assert b"late 1.0" in scrape.result(30)
+        closing.result(30)
+    assert not any(thread.is_alive() for thread in server._answering)
 
 
 def test_samples_are_kept_exactly_up_to_the_limit() -> None:
