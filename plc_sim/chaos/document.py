@@ -32,7 +32,7 @@ from sorter.errors import SorterError
 from sorter.rehearsal.account import Record, account_for
 from sorter.rehearsal.snapshot import LineSnapshot
 
-CLOCKS_APART_S: Final = 0.2
+CLOCKS_APART_S: Final = 0.5
 HEADER: Final = """\
 # Faults: what each one does
 
