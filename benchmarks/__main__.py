@@ -15,6 +15,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sorter.runtime.clock import MonotonicClock
+from sorter.runtime.logs import configure_logs
+
 BUDGETS_PATH = Path(__file__).with_name("budgets.toml")
 BOUNDS = {"max": operator.le, "min": operator.ge, "equals": operator.eq}
 
@@ -57,6 +60,8 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure; exit 1 when a budget is broken."""
+    # What goes wrong on the simulated line on purpose is no news here.
+    configure_logs(MonotonicClock(), "error")
     rows: list[dict[str, Any]] = []
     for module in only or list(load_budgets()):
         sys.stderr.write(f"measuring {module} ...\n")

@@ -11,10 +11,11 @@ from sorter.runtime.journal_store import JournalReader
 
 CHILD = Path(__file__).with_name("full_disk.py")
 LINE = Path(__file__).with_name("small_disk.py")
+TIMEOUT_S = 200
 
 
 def run(arguments):
-    child = subprocess.run(arguments, capture_output=True, text=True, timeout=90, check=False)
+    child = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT_S + 10, check=False)
     assert child.returncode == 0, child.stderr
     return json.loads(child.stdout)
 
@@ -27,7 +28,9 @@ def run_on_small_disk(folder, size, *arguments):
         pytest.skip("this machine lets nobody make name spaces")
     disk = folder / "disk"
     disk.mkdir()
-    child = " ".join(map(str, (sys.executable, *arguments[:1], disk, *arguments[1:])))
+    # Ends by itself: who waits for the shell cannot end what the shell has started.
+    limit = ("timeout", "--signal=KILL", str(TIMEOUT_S))
+    child = " ".join(map(str, (*limit, sys.executable, *arguments[:1], disk, *arguments[1:])))
     mount = f"mount -t tmpfs -o size={size} none {disk}"
     return run([*spaces, "sh", "-c", f"{mount} && {child} && cp {disk}/journal.sqlite* {folder}"])
 
