@@ -15,7 +15,9 @@ TIMEOUT_S = 200
 
 
 def run(arguments):
-    child = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT_S + 10, check=False)
+    child = subprocess.run(
+        arguments, capture_output=True, text=True, timeout=TIMEOUT_S + 10, check=False
+    )
     assert child.returncode == 0, child.stderr
     return json.loads(child.stdout)
 
