@@ -70,8 +70,7 @@ def soak_command(
 def _compile_kernels() -> None:
     """Have the kernels compiled by another process, unless they are.
 
-    A compiler leaves 300 MB behind in which allocations go on settling for half a million parcels:
-    2 MB per million that are neither the controller's nor the simulator's.
+    A compiler leaves 300 MB behind that are neither the controller's nor the simulator's.
     """
     subprocess.run([sys.executable, "-c", "import plc_sim.closed_loop"], check=True)
 
