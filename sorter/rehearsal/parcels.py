@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sorter.errors import SorterError
+from sorter.errors import JournalError, SorterError
 from sorter.host.feed import feed_from_registry
 from sorter.host.generate import feed_row, generate_returns, write_feed
 from sorter.host.online_retail import import_online_retail
 from sorter.host.registry import Registry
+from sorter.runtime.journal_files import lock_journal
 
 
 def prepare_parcels(
@@ -35,6 +36,11 @@ def prepare_parcels(
         Parcels in the feed.
     notes : list of str
         What people must know about the data, e.g. what was drawn.
+
+    Raises
+    ------
+    SorterError
+        The folder cannot be used, or is in use.
     """
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
@@ -42,6 +48,7 @@ def prepare_parcels(
         raise SorterError(
             f"{work_dir}: cannot be made: {error.strerror}; name another folder with --keep"
         ) from error
+    _refuse_if_used(work_dir)
     feed_path, registry_path = work_dir / "feed.csv", work_dir / "returns.sqlite"
     for suffix in ("", "-wal", "-shm"):
         registry_path.with_name(registry_path.name + suffix).unlink(missing_ok=True)
@@ -59,3 +66,16 @@ def prepare_parcels(
             f"{len(report.rejected)} rejected"
         )
         return feed_path, registry_path, count, [imported, *report.notes()]
+
+
+def _refuse_if_used(work_dir: Path) -> None:
+    """Raise when a controller sorts in this folder: it would find its registry exchanged."""
+    try:
+        lock = lock_journal(str(work_dir / "journal.sqlite"))
+    except JournalError as error:
+        raise SorterError(
+            f"{work_dir}: a controller is sorting in this folder; wait for its end, or name "
+            "another folder with --keep"
+        ) from error
+    if lock is not None:
+        lock.close()
