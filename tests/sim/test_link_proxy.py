@@ -150,6 +150,7 @@ async def test_what_a_given_up_connection_had_sent_still_arrives(
     await asyncio.wait([near.lost], timeout=PATIENCE_S)
     proxy.mend()
     await echo[0].wait_for(b"awrite that failed")
+    assert bytes(echo[0].got) == b"awrite that failed"
 
 
 async def test_latency_delays_and_keeps_the_order(proxy: LinkProxy, connect: Connect) -> None:

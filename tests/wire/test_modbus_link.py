@@ -259,6 +259,11 @@ async def test_wait_is_bounded_by_the_caller_and_by_the_poll_grid() -> None:
     clock.ns = 4_000_000_000 - 1_000_000  # 1 ms before the next tick of the grid
     async with asyncio.timeout(0.5):
         await slow.wait(until_ns=clock.ns + 60_000_000_000)
+    # Early in the second nothing but its end is near: the wait would be a long one.
+    clock.ns = 4_000_000_000
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await slow.wait(until_ns=clock.ns + 60_000_000_000)
 
 
 async def test_closing_leaves_no_task_behind(server: ModbusMailboxServer) -> None:

@@ -17,7 +17,13 @@ from sorter.config.link_security import NONE_AND_ANONYMOUS
 from sorter.config.models import Mailbox, OpcUaLink, OpcUaTags
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io.opcua import OpcUaBus
-from sorter.model.mailbox import COMMAND_HEARTBEAT, COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS
+from sorter.model.mailbox import (
+    COMMAND_HEARTBEAT,
+    COMMAND_WORDS,
+    EVENT_WORDS,
+    SCAN_WORDS,
+    STATUS_WORDS,
+)
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 MAILBOX = Mailbox(event_slots=37, scan_slots=5)
@@ -160,8 +166,9 @@ async def test_publishing_ends_the_wait_long_before_the_poll(rig: Rig) -> None:
 async def test_wait_ends_at_the_callers_deadline(bus: OpcUaBus) -> None:
     async with asyncio.timeout(0.9):
         for _ in range(3):
-            await bus.exchange(command_block(0))
+            status = await bus.exchange(command_block(0))
             await bus.wait(until_ns=0)
+            assert len(status) == STATUS_WORDS
 
 
 async def test_server_grants_no_publishing_interval_of_zero(rig: Rig) -> None:
