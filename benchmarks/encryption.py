@@ -60,7 +60,7 @@ async def _measure(exchanges: int) -> dict[str, float]:
 async def _served(stack: AsyncExitStack, scenario: Path, *options: str) -> dict[str, int]:
     """Start an idle simulated PLC; return its ports."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "plc_sim", "--config", str(scenario), "--parcels", "0"),
+        *(sys.executable, "-m", "plc_sim", "--config", str(scenario)),
         *("--modbus-port", "0", "--opcua-port", "0", *options),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -41,7 +41,7 @@ async def _measure(exchanges: int, fc23: bool) -> dict[str, float]:
         scenario = Path(folder) / "idle.yaml"
         scenario.write_text(f"kind: scenario\nname: idle\nline: {LINE}\n")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "plc_sim", "--config", str(scenario), "--parcels", "0"),
+            *(sys.executable, "-m", "plc_sim", "--config", str(scenario)),
             *("--modbus-port", "0", *(("--opcua-port", "0") if fc23 else ("--no-fc23",))),
             stdout=asyncio.subprocess.PIPE,
         )

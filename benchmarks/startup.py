@@ -29,7 +29,7 @@ async def _starts(rounds: int) -> list[float]:
             "plc_sim",
             [
                 *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO)),
-                *("--modbus-port", "0", "--parcels", "0"),
+                *("--modbus-port", "0"),
             ],
             folder / "plc_sim.log",
         )

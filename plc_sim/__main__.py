@@ -34,10 +34,10 @@ def main(
     opcua_port: Annotated[int | None, typer.Option(help="Serve OPC UA; 0: free port.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     speed: Annotated[float, typer.Option(min=0.01, max=1000, help="Simulated s per s.")] = 1.0,
-    parcels: Annotated[int | None, typer.Option(min=0, help="At most so many.")] = None,
+    parcels: Annotated[int | None, typer.Option(min=0, help="Of the feed at most so many.")] = None,
     rate: Annotated[float | None, typer.Option(min=1, help="Parcels per hour.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
-    feed: Annotated[Path | None, typer.Option(help="CSV of what comes to the line.")] = None,
+    feed: Annotated[Path | None, typer.Option(help="CSV of what comes; none: nothing.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the truth ledger here.")] = None,
     fc23: Annotated[bool, typer.Option("--fc23/--no-fc23", help="Offer FC23 on Modbus.")] = True,
     certs: Annotated[
@@ -112,11 +112,15 @@ def _load(config: Path, rate: float | None) -> tuple[ScenarioFile, LineFile]:
 
 
 def _load_feed(path: Path | None, parcels: int | None) -> list[FeedParcel]:
-    if path is None:
-        if parcels == 0:
-            return []
-        raise OptionsError("nothing to put on the line: give --feed FILE, or --parcels 0")
-    return read_feed(path)[:parcels]
+    """Return what comes to the line: without a feed nothing, and the belt runs empty."""
+    if path is not None:
+        return read_feed(path)[:parcels]
+    if parcels:
+        raise OptionsError(
+            f"--parcels {parcels} limits a feed, but none is given: add --feed FILE, or leave "
+            "--parcels out to serve an empty belt"
+        )
+    return []
 
 
 async def _serve(

@@ -27,7 +27,7 @@ async def modbus_port(tmp_path: Path) -> AsyncIterator[int]:
     simulator = JsonLineProcess(
         "plc_sim",
         [
-            *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--parcels", "0"),
+            *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO)),
             *("--modbus-port", "0"),
         ],
         tmp_path / "plc_sim.log",

@@ -131,7 +131,7 @@ def test_a_password_in_the_peer_is_refused_and_not_repeated(tmp_path: Path) -> N
 def test_the_simulator_serves_no_plain_text_to_other_machines() -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--parcels", "0"),
+            *(sys.executable, "-m", "plc_sim", "--config", str(SCENARIO)),
             *("--modbus-port", "0", "--host", "0.0.0.0"),
         ],
         cwd=ROOT,

@@ -65,7 +65,7 @@ def manager(address: str) -> Iterator[Manager]:
 
 
 def plc(tmp_path: Path) -> JsonLineProcess:
-    program = [sys.executable, "-m", "plc_sim", "--config", str(SCENARIO), "--parcels", "0"]
+    program = [sys.executable, "-m", "plc_sim", "--config", str(SCENARIO)]
     return JsonLineProcess("plc_sim", [*program, "--modbus-port", "0"], tmp_path / "plc_sim.log")
 
 

@@ -197,12 +197,26 @@ async def test_auto_start_needs_nobody_and_an_interrupt_ends_it(scenario: Path, 
         assert await served.ended() == (0, "")
 
 
+async def test_without_a_feed_an_empty_belt_is_served(scenario: Path) -> None:
+    async with simulator("--config", scenario, "--modbus-port", 0, "--opcua-port", 0) as served:
+        listening = await served.event("listening")
+        bus = ModbusBus(ModbusLink(tls=PLAIN_TEXT, port=listening["modbus_port"]), Mailbox(), CLOCK)
+        status = await connected_as(served, bus, epoch=3)
+        assert status[STATUS_VERSION] == LAYOUT_VERSION
+        assert listening["opcua_port"] > 0
+        drained = await served.event("drained")
+        assert (drained["released"], drained["on_line"]) == (0, 0)
+        served.process.send_signal(signal.SIGTERM)
+        await served.event("stopped")
+        assert await served.ended() == (0, "")
+
+
 async def test_taken_port_is_said_and_exits_2(scenario: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        options = ("--config", scenario, "--modbus-port", port, "--parcels", 0)
+        options = ("--config", scenario, "--modbus-port", port)
         async with simulator(*options) as served:
             code, errors = await served.ended()
     assert code == 2
@@ -213,8 +227,8 @@ async def test_taken_port_is_said_and_exits_2(scenario: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--config", "small.yaml", "--parcels", "0"], "nothing to serve"),
-        (["--config", "small.yaml", "--modbus-port", "0"], "--feed FILE"),
+        (["--config", "small.yaml"], "nothing to serve"),
+        (["--config", "small.yaml", "--modbus-port", "0", "--parcels", "5"], "--feed FILE"),
         (["--config", "missing.yaml", "--modbus-port", "0"], "missing.yaml"),
         (["--config", "small.yaml", "--modbus-port", "0", "--feed", "no.csv"], "no.csv"),
     ],
