@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from sorter.errors import SorterError
 from sorter.files import open_regular
@@ -90,27 +91,45 @@ def read_feed(path: Path) -> list[FeedParcel]:
     """
     try:
         with TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = set(COLUMNS[:5]) - set(reader.fieldnames or ())
-            if missing:
-                raise FeedError(f"{path}: column {', '.join(sorted(missing))} is missing")
-            return [_parcel(path, reader.line_num, row) for row in reader]
-    except (OSError, UnicodeError, csv.Error) as error:
+            return list(_parcels(path, file))
+    except (OSError, UnicodeError) as error:
         raise FeedError(f"{path}: cannot be read: {error}") from error
 
 
-def _parcel(path: Path, line: int, row: dict[str, str | None]) -> FeedParcel:
+def _parcels(path: Path, file: TextIO) -> Iterator[FeedParcel]:
+    """Yield the parcels; a quotation mark that nobody closes is an error, not a long field."""
+    reader = csv.reader(file, strict=True)
+    line = 1
+    try:
+        columns = next(reader, [])
+        missing = set(COLUMNS[:5]) - set(columns)
+        if missing:
+            raise FeedError(f"{path}: column {', '.join(sorted(missing))} is missing")
+        line = reader.line_num + 1
+        for values in reader:
+            if values and len(values) != len(columns):
+                raise FeedError(
+                    f"{path}:{line}: {len(values)} fields where the header has {len(columns)}"
+                )
+            if values:
+                yield _parcel(path, line, dict(zip(columns, values, strict=True)))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise FeedError(f"{path}:{line}: not CSV: {error}") from error
+
+
+def _parcel(path: Path, line: int, row: dict[str, str]) -> FeedParcel:
     try:
         arrive = row.get("arrive_ms")
         parcel = FeedParcel(
-            label=(row["label"] or "")
+            label=row["label"]
             .encode("ascii")
             .decode("unicode_escape")
             .encode("utf-8", "surrogateescape"),
-            length_mm=float(row["length_mm"] or ""),
-            width_mm=float(row["width_mm"] or ""),
-            height_mm=float(row["height_mm"] or ""),
-            weight_g=int(row["weight_g"] or ""),
+            length_mm=float(row["length_mm"]),
+            width_mm=float(row["width_mm"]),
+            height_mm=float(row["height_mm"]),
+            weight_g=int(row["weight_g"]),
             arrive_ms=float(arrive) if arrive else None,
         )
     except (ValueError, UnicodeError) as error:

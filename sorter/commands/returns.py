@@ -260,6 +260,7 @@ def _report_json(report: ImportReport, registry: Path, total: int) -> dict[str, 
         "inserted": report.inserted,
         "updated": report.updated,
         "blank": report.blank,
+        "continued": report.continued,
         "rejected": [asdict(one) for one in report.rejected],
         "rejected_by_cause": report.causes(),
         "counts": report.counts,
@@ -280,6 +281,7 @@ def _print_report(report: ImportReport, registry: Path, total: int) -> None:
     for note in report.notes():
         typer.echo(f"note: {note}")
     blank = f", {report.blank:,} blank" if report.blank else ""
+    blank += f", {report.continued:,} continued" if report.continued else ""
     holds = f"{registry} holds {counted(total, 'return')}"
     if not registry.is_file():
         holds = f"{registry} was not made"

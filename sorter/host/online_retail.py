@@ -29,6 +29,7 @@ from sorter.host.returns_lines import (
     Progress,
     ReturnLines,
     SourceLine,
+    continued_notes,
     counted,
     customer_notes,
     customer_of,
@@ -174,6 +175,7 @@ def import_online_retail(
     report.inserted, report.updated = count.inserted, count.updated
     if report.accepted:
         report.remarks = _notes(report, seed) + customer_notes(report.counts)
+    report.remarks += continued_notes(report)
     return report
 
 

@@ -40,6 +40,7 @@ from sorter.host.returns_lines import (
     LineRejected,
     Progress,
     ReturnLines,
+    continued_notes,
     customer_notes,
     customer_of,
     identity_of_label,
@@ -95,7 +96,7 @@ def import_csv(
     lines = ReturnLines(Path(path), report, progress)
     count = store(_parsed(lines, report, customers), registry)
     report.inserted, report.updated = count.inserted, count.updated
-    report.remarks = customer_notes(report.counts)
+    report.remarks = continued_notes(report) + customer_notes(report.counts)
     return report
 
 

@@ -1,7 +1,8 @@
-"""Reads return files line by line, so that every line is accounted for.
+"""Reads return files record by record, so that every line is accounted for.
 
-One physical line is one record: a stray quotation mark spoils its own line, never the rest of the
-file. Nothing in a file's content raises; only a file that cannot be read at all does.
+A quoted field may go over the line end, and the record with it; a stray quotation mark spoils its
+own line, never the rest of the file, see :mod:`~sorter.host.csv_records`. Nothing in a file's
+content raises; only a file that cannot be read at all does.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from sorter.errors import ReturnsFileError
 from sorter.files import open_regular
 from sorter.host.barcode import read_payload
+from sorter.host.csv_records import RawRecord, read_records
 from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
 
-MAX_LINE_BYTES: Final = 16_384
 MAX_LABEL_BYTES: Final = 227
 """What one scan result of the wire contract holds."""
 MAX_VALUE_CENTS: Final = 10**12
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 NEEDED_COLUMNS: Final = {
     "csv": (
@@ -60,7 +62,7 @@ class LineRejected(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One rejected line."""
+    """One rejected record: the number of its first line, and why."""
 
     line: int
     cause: str
@@ -70,7 +72,9 @@ class Rejected:
 class ImportReport:
     """What became of every line of a return file.
 
-    ``lines == accepted + len(rejected) + blank`` always holds; the header is not counted.
+    ``lines == accepted + len(rejected) + blank + continued`` always holds; the header is not
+    counted. Accepted and rejected are records, by their first lines; further lines of a record
+    are continued ones.
     """
 
     file: str
@@ -80,6 +84,7 @@ class ImportReport:
     inserted: int = 0
     updated: int = 0
     blank: int = 0
+    continued: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -99,7 +104,7 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """One data line: its number in the file (the header is line 1) and its fields by column."""
+    """One record: the number of its first line (the header is line 1) and its fields by column."""
 
     number: int
     fields: dict[str, str]
@@ -110,7 +115,7 @@ def no_progress(_done_bytes: int, _total_bytes: int) -> None:
 
 
 class ReturnLines:
-    """Data lines of a CSV file with a header; bad ones go into the report.
+    """Records of a CSV file with a header; bad ones go into the report.
 
     UTF-8 with or without byte order mark; comma or semicolon, whichever the header uses.
 
@@ -128,23 +133,17 @@ class ReturnLines:
         self._needed = NEEDED_COLUMNS[report.format]
         self._report = report
         self._progress = progress
+        self._latest = RawRecord(0, 0, b"")
 
     def __iter__(self) -> Iterator[SourceLine]:
         try:
             with open_regular(self._path) as file:
                 total_bytes = os.fstat(file.fileno()).st_size
-                columns, delimiter = self._header(file.readline(MAX_LINE_BYTES))
-                number, done_bytes = 1, file.tell()
-                while raw := file.readline(MAX_LINE_BYTES):
-                    number += 1
-                    done_bytes += len(raw)
-                    cut = len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n")
-                    while cut and (more := file.readline(MAX_LINE_BYTES)):
-                        done_bytes += len(more)
-                        cut = not more.endswith(b"\n")
+                columns, delimiter, first_line = self._header(file)
+                for number, record in enumerate(read_records(file, delimiter, first_line)):
                     if number % 256 == 0:
-                        self._progress(done_bytes, total_bytes)
-                    line = self._line(number, raw, columns, delimiter)
+                        self._progress(file.tell(), total_bytes)
+                    line = self._line(record, columns, delimiter)
                     if line is not None:
                         yield line
                 self._progress(total_bytes, total_bytes)
@@ -152,20 +151,23 @@ class ReturnLines:
             raise ReturnsFileError(f"{self._path}: cannot be read: {error.strerror}") from error
 
     def reject(self, line: int, cause: str) -> None:
-        """Record that a line cannot be used."""
+        """Record that the record which begins in a line cannot be used."""
+        if line == self._latest.line and self._latest.line_count > 1:
+            last = line + self._latest.line_count - 1
+            cause = f"{cause} (one record with quoted line ends, to line {last})"
         self._report.rejected.append(Rejected(line, cause))
 
-    def _line(
-        self, number: int, raw: bytes, columns: list[str], delimiter: str
-    ) -> SourceLine | None:
-        self._report.lines += 1
-        if len(raw) >= MAX_LINE_BYTES:
-            self.reject(number, f"longer than {MAX_LINE_BYTES:,} bytes")
+    def _line(self, record: RawRecord, columns: list[str], delimiter: str) -> SourceLine | None:
+        self._latest = record
+        self._report.lines += record.line_count
+        self._report.continued += record.line_count - 1
+        if record.problem:
+            self.reject(record.line, record.problem)
             return None
         try:
-            text = raw.decode("utf-8").rstrip("\r\n")
+            text = record.content.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            self.reject(number, f"not UTF-8 at byte {error.start + 1}")
+            self.reject(record.line, f"not UTF-8 at byte {error.start + 1}")
             return None
         if not text.strip():
             self._report.blank += 1
@@ -173,36 +175,32 @@ class ReturnLines:
         try:
             values = next(csv.reader([text], delimiter=delimiter, strict=True))
         except csv.Error as error:
-            self.reject(number, f"not CSV: {error}")
+            self.reject(record.line, f"not CSV: {error}")
             return None
         if len(values) != len(columns):
-            self.reject(number, f"{len(values)} fields where the header has {len(columns)}")
+            self.reject(record.line, f"{len(values)} fields where the header has {len(columns)}")
             return None
-        return SourceLine(number, dict(zip(columns, values, strict=True)))
+        return SourceLine(record.line, dict(zip(columns, values, strict=True)))
 
-    def _header(self, raw: bytes) -> tuple[list[str], str]:
-        if not raw:
-            raise ReturnsFileError(f"{self._path}: the file is empty")
-        try:
-            text = raw.decode("utf-8-sig").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ReturnsFileError(
-                f"{self._path}: the first line is not UTF-8 text; save the file as CSV UTF-8"
-            ) from error
+    def _header(self, file: BinaryIO) -> tuple[list[str], str, int]:
+        """Return the columns, what is between them, and the number of the line behind them."""
+        start = len(_BYTE_ORDER_MARK)
+        if file.read(start) != _BYTE_ORDER_MARK:
+            start = 0
         problems: list[tuple[int, str]] = []
         hint = ""
         for delimiter in (",", ";"):
-            try:
-                columns = next(csv.reader([text], delimiter=delimiter), [])
-            except csv.Error:
-                columns = []
-            columns = [column.strip().lower() for column in columns]
+            file.seek(start)
+            record = next(read_records(file, delimiter, 1), None)
+            if record is None:
+                raise ReturnsFileError(f"{self._path}: the file is empty")
+            columns = self._columns(record, delimiter)
             missing = [name for name in self._needed if name.lower() not in columns]
             twice = sorted(name for name, times in Counter(columns).items() if times > 1)
             if not missing and not twice:
-                return columns, delimiter
+                return columns, delimiter, 1 + record.line_count
             problem = f"missing: {', '.join(missing)}" if missing else f"twice: {', '.join(twice)}"
-            problems.append((len(missing), problem))
+            problems.append((len(missing), record.problem or problem))
             for name, needed in NEEDED_COLUMNS.items():
                 if name != self._report.format and {one.lower() for one in needed} <= {*columns}:
                     hint = f"; these are the columns of --format {name}"
@@ -211,6 +209,18 @@ class ReturnLines:
             f"{self._path}: the first line must name the columns {', '.join(self._needed)}"
             f" once each; {min(problems)[1]}{hint}"
         )
+
+    def _columns(self, record: RawRecord, delimiter: str) -> list[str]:
+        try:
+            text = record.content.decode("utf-8").rstrip("\r\n")
+            columns = next(csv.reader([text], delimiter=delimiter, strict=True), [])
+        except UnicodeDecodeError as error:
+            raise ReturnsFileError(
+                f"{self._path}: the first line is not UTF-8 text; save the file as CSV UTF-8"
+            ) from error
+        except csv.Error:
+            return []
+        return [column.strip().lower() for column in columns]
 
 
 def counted(count: int, noun: str) -> str:
@@ -240,6 +250,16 @@ def customer_of(text: str, customers: CustomerHash | None, counts: dict[str, int
     kept = "customers_hashed" if customers is not None else "customers_dropped"
     counts[kept] = counts.get(kept, 0) + 1
     return b"" if customers is None else customers.of(reference)
+
+
+def continued_notes(report: ImportReport) -> list[str]:
+    """Return what people must know of records that go over several lines."""
+    if not report.continued:
+        return []
+    return [
+        f"{counted(report.continued, 'line')} inside a quoted field that began in an earlier one:"
+        " no record of its own"
+    ]
 
 
 def customer_notes(counts: dict[str, int]) -> list[str]:

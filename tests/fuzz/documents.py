@@ -132,7 +132,8 @@ _CSV_TOKENS = (
 
 
 def _check_report(report: ImportReport) -> str:
-    if report.lines != report.accepted + len(report.rejected) + report.blank:
+    rest = report.blank + report.continued
+    if report.lines != report.accepted + len(report.rejected) + rest:
         raise Broken("a line is not accounted for")
     if report.inserted + report.updated != report.accepted:
         raise Broken(f"{report.accepted} accepted, {report.inserted} + {report.updated} stored")

@@ -92,6 +92,14 @@ def test_a_feed_survives_its_file(tmp_path_factory, parcels):
         ("label,length_mm,width_mm,height_mm,weight_g\nA,0,1,1,1\n", "must be positive"),
         ("label,length_mm,width_mm,height_mm,weight_g\nA,nan,1,1,1\n", "must be positive"),
         ("label,length_mm,width_mm,height_mm,weight_g\nA\n", r"feed.csv:2: "),
+        (
+            'label,length_mm,width_mm,height_mm,weight_g,note\nA,1,1,1,1,x\nB,1,1,1,1,"\nC,1,1,1,1,\n',
+            r"feed.csv:3: not CSV: unexpected end of data",
+        ),
+        (
+            'label,length_mm,width_mm,height_mm,weight_g\n"A\nB",1,1,1,1\nC,1,1,1,1,9\n',
+            r"feed.csv:4: 6 fields where the header has 5",
+        ),
     ],
 )
 def test_a_bad_feed_is_one_clear_error(tmp_path, text, problem):

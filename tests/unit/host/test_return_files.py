@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sorter.errors import ReturnsFileError
+from sorter.host.csv_records import read_records
 from sorter.host.generate import CATEGORIES, generate_returns
 from sorter.host.online_retail import category_of
 from sorter.host.registry import Registry
@@ -42,7 +45,8 @@ def run_retail(registry, path, content):
 
 
 def balanced(report):
-    return report.lines == report.accepted + len(report.rejected) + report.blank
+    rest = report.blank + report.continued
+    return report.lines == report.accepted + len(report.rejected) + rest
 
 
 def test_what_was_written_is_imported_as_it_was(tmp_path, registry):
@@ -103,6 +107,116 @@ def test_bytes_that_are_no_text_spoil_their_own_line_only(tmp_path, registry):
     report = run_csv(registry, tmp_path / "r.csv", content)
     assert [(one.line, one.cause) for one in report.rejected] == [(2, "not UTF-8 at byte 9")]
     assert (report.lines, report.accepted, report.blank) == (3, 1, 1)
+
+
+NOTED_HEADER = HEADER.strip() + ",note\n"
+
+
+def noted(label, note):
+    return f"{label},A,fashion,other,no,12,PL,3,{note}\n"
+
+
+def causes_by_line(report):
+    return {one.line: one.cause for one in report.rejected}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_quoted_line_end_is_part_of_its_field(tmp_path, registry, newline):
+    inside = noted("RMA9", "none")
+    content = NOTED_HEADER + noted("RMA1", f'"first\n\n{inside}""last"') + noted("RMA2", "x")
+    report = run_csv(registry, tmp_path / "r.csv", content.replace("\n", newline))
+    assert [one.record.label for one in registry] == ["RMA1", "RMA2"]
+    assert (report.lines, report.accepted, report.continued, report.rejected) == (5, 2, 3, [])
+    assert any("3 lines inside a quoted field" in note for note in report.notes())
+
+
+def test_a_bad_record_of_several_lines_is_one_reject_at_its_first(tmp_path, registry):
+    inside = noted("RMA9", "none")
+    bad_fields = noted("RMA1", f'"a\n{inside}b"').replace(",3,", ",x,", 1)
+    bad_count = f'RMA3,"a\n{inside}b"\n'
+    content = NOTED_HEADER + noted("RMA0", "") + bad_fields + bad_count + noted("RMA2", "x")
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert [one.record.label for one in registry] == ["RMA0", "RMA2"]
+    assert causes_by_line(report) == {
+        3: "days_held 'x' is not a whole number (one record with quoted line ends, to line 5)",
+        6: "2 fields where the header has 9 (one record with quoted line ends, to line 8)",
+    }
+    assert balanced(report)
+
+
+def test_a_field_of_any_length_is_never_cut_into_records(tmp_path, registry):
+    inside = noted("RMA9", "none")
+    content = NOTED_HEADER + noted("RMA1", f'"{inside * 2000}"') + noted("RMA2", "x")
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert [one.record.label for one in registry] == ["RMA2"]
+    assert list(causes_by_line(report)) == [2]
+    assert (
+        "longer than 16,384 bytes (one record with quoted line ends, to line 2002)"
+        in (causes_by_line(report)[2])
+    )
+    assert (report.lines, report.continued) == (2002, 2000)
+
+
+@pytest.mark.parametrize("opened", ['"', 'y,"', '"""', '"a""'])
+def test_a_quotation_mark_that_nobody_closes_spoils_its_own_line_only(tmp_path, registry, opened):
+    others = "".join(noted(f"RMA{number}", "fine") for number in range(1000))
+    content = NOTED_HEADER + noted("BAD", opened) + others
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert report.accepted == registry.count() == 1000
+    assert causes_by_line(report).keys() == {2}
+    assert balanced(report)
+
+
+def test_what_two_stray_quotation_marks_enclose_is_said(tmp_path, registry):
+    others = "".join(noted(f"RMA{number}", "fine") for number in range(1000))
+    content = NOTED_HEADER + noted("BAD", '"') + others + noted("BAD", '"')
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert (report.accepted, report.continued) == (0, 1001)
+    assert "to line 1003)" in causes_by_line(report)[2]
+
+
+def test_text_behind_a_closing_quotation_mark_gives_the_lines_back(tmp_path, registry):
+    content = NOTED_HEADER + noted("BAD", '"') + noted("RMA1", '"fine"') + noted("RMA2", "")
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert [one.record.label for one in registry] == ["RMA1", "RMA2"]
+    assert causes_by_line(report) == {2: "not CSV: a quotation mark is opened and never closed"}
+
+
+def test_a_quoted_line_end_in_the_header_is_part_of_a_column(tmp_path, registry):
+    content = "\ufeff" + HEADER.strip() + ',"of\nwhom"\n' + noted("RMA1", "x") + noted("", "y")
+    report = run_csv(registry, tmp_path / "r.csv", content)
+    assert (report.accepted, causes_by_line(report)) == (1, {4: "label is empty"})
+
+
+records = st.lists(
+    st.lists(
+        st.lists(st.sampled_from(["a", '"', ",", ";", "\n", "\r\n", " "])).map("".join),
+        min_size=1,
+        max_size=4,
+    )
+)
+
+
+@given(records, st.sampled_from(",;"), st.sampled_from(["\n", "\r\n"]))
+def test_what_a_csv_writer_wrote_is_cut_into_its_records(rows, delimiter, newline):
+    file = StringIO(newline="")
+    csv.writer(file, delimiter=delimiter, lineterminator=newline).writerows(rows)
+    content = file.getvalue().encode()
+    found = list(read_records(BytesIO(content), delimiter, 1))
+    assert b"".join(one.content for one in found) == content
+    assert [one.problem for one in found] == [""] * len(rows)
+    texts = [one.content.decode().rstrip("\r\n") for one in found]
+    parsed = [next(csv.reader([text], delimiter=delimiter, strict=True)) for text in texts]
+    assert parsed == rows
+
+
+@given(st.binary(max_size=60), st.text(st.sampled_from('"",\na'), max_size=60))
+def test_any_bytes_are_cut_into_records_that_hold_every_line(junk, quotes):
+    content = junk + quotes.encode()
+    found = list(read_records(BytesIO(content), ",", 1))
+    assert b"".join(one.content for one in found) == content
+    first_lines = [one.line for one in found]
+    assert first_lines == [1 + sum(one.line_count for one in found[:n]) for n in range(len(found))]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -176,6 +290,14 @@ def test_a_bad_retail_line_is_rejected(tmp_path, registry, change, cause):
     assert [one.line for one in report.rejected] == [3]
     assert cause in report.rejected[0].cause
     assert report.accepted == registry.count() == 1
+
+
+def test_a_retail_description_may_hold_a_line_end(tmp_path, registry):
+    content = GOOD_RETAIL.replace("RED MUG", f'"RED\n{GOOD_RETAIL}MUG"') + GOOD_RETAIL
+    report = run_retail(registry, tmp_path / "r.csv", RETAIL_HEADER + content)
+    assert [one.record.label for one in registry] == ["C1-22556-2", "C1-22556-5"]
+    assert (report.lines, report.accepted, report.continued) == (4, 2, 2)
+    assert any("2 lines inside a quoted field" in note for note in report.notes())
 
 
 def test_a_retail_line_becomes_one_parcel(tmp_path, registry):
