@@ -20,7 +20,7 @@ from typing import BinaryIO, Final
 
 from sorter.errors import ReturnsFileError
 from sorter.files import open_regular
-from sorter.host.barcode import read_payload
+from sorter.host.barcode import FNC1, read_payload
 from sorter.host.csv_records import RawRecord, read_records
 from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
 
@@ -232,6 +232,12 @@ def identity_of_label(label: str) -> str:
     """Return the key under which a label is stored; a label without identity is its own text."""
     if len(label.encode()) > MAX_LABEL_BYTES:
         raise LineRejected(f"label is longer than {MAX_LABEL_BYTES} bytes")
+    # Scanners pad with some of these at the ends, where a reading drops them; labels have none.
+    unsent = next((sign for sign in label if sign < " " and sign != FNC1), None)
+    if unsent is not None:
+        raise LineRejected(
+            f"label is not legible: holds control characters ({unsent!a}), which no label has"
+        )
     reading = read_payload(label.encode())
     if not reading.legible:
         raise LineRejected(f"label is not legible: {reading.problem}")

@@ -74,6 +74,10 @@ def test_the_shipped_sample_imports_and_is_what_the_generator_writes(tmp_path, r
         ("RMA1,A,fashion,other,no,12,PL,3,9", "9 fields where the header has 8"),
         (",A,fashion,other,no,12,PL,3", "label is empty"),
         (r"\x07,A,fashion,other,no,12,PL,3", "label is not legible: holds control characters"),
+        ("RMA1\0,A,fashion,other,no,12,PL,3", r"holds control characters ('\x00')"),
+        (r"\x00RMA1,A,fashion,other,no,12,PL,3", r"holds control characters ('\x00')"),
+        (r"RMA1\r\n,A,fashion,other,no,12,PL,3", r"holds control characters ('\r')"),
+        ("RMA1\t,A,fashion,other,no,12,PL,3", r"holds control characters ('\t')"),
         ("R" * 228 + ",A,fashion,other,no,12,PL,3", "label is longer than 227 bytes"),
         (r"\ud800,A,fashion,other,no,12,PL,3", "label holds half a surrogate pair"),
         ("RMA1,E,fashion,other,no,12,PL,3", "grade 'E' is not one of A, B, C, D, U"),
@@ -107,6 +111,12 @@ def test_bytes_that_are_no_text_spoil_their_own_line_only(tmp_path, registry):
     report = run_csv(registry, tmp_path / "r.csv", content)
     assert [(one.line, one.cause) for one in report.rejected] == [(2, "not UTF-8 at byte 9")]
     assert (report.lines, report.accepted, report.blank) == (3, 1, 1)
+
+
+def test_a_label_may_hold_the_separator_of_gs1_fields(tmp_path, registry):
+    label = r"\x1d010590123412345710LOT\x1d21SN17"
+    run_csv(registry, tmp_path / "r.csv", HEADER + f"{label},A,fashion,other,no,12,PL,3\n")
+    assert [one.record.identity for one in registry] == ["sgtin:05901234123457+SN17"]
 
 
 NOTED_HEADER = HEADER.strip() + ",note\n"
