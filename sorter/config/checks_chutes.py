@@ -1,7 +1,9 @@
 """Checks of chutes, scanners and scales: can each parcel be known, diverted and confirmed in time.
 
 Each takes the line file and its document and returns what is wrong, empty when nothing is.
-Distances are of the parcel's leading edge, in mm of belt travel.
+Distances are of the parcel's leading edge, in mm of belt travel. What stands beyond the line's
+length is reported as such by :func:`~sorter.config.checks_line.positions_are_on_the_line`: to
+measure from there would accuse its neighbours too.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Protocol
 
-from sorter.config.checks_line import LineCheck
+from sorter.config.checks_line import LineCheck, is_on_line
 from sorter.config.documents import Document, KeyPath
-from sorter.config.models import Chute, Line, LineFile
+from sorter.config.models import Chute, Line, LineFile, PhotoEye
 from sorter.errors import Problem
 
 
@@ -46,7 +48,7 @@ def end_chute_fits_topology(file: LineFile, document: Document) -> list[Problem]
                 "add a chute with side: end, and make it the plan's fallback",
             )
         ]
-    furthest_mm = max(chute.position_mm for chute in line.chutes)
+    furthest_mm = max((chute.position_mm for _, chute in _placed_chutes(line)), default=0.0)
     return [
         document.problem(
             ("line", "chutes", index, "side"),
@@ -70,9 +72,9 @@ def chutes_are_between_eyes(file: LineFile, document: Document) -> list[Problem]
     if line.topology == "loop":
         return []
     last = max(line.photo_eyes, key=lambda eye: eye.position_mm)
-    first_mm = min((eye.position_mm for eye in line.photo_eyes if eye.inducts), default=0.0)
+    first_mm = min((eye.position_mm for eye in _placed_inductions(line)), default=0.0)
     problems = []
-    for index, chute in enumerate(line.chutes):
+    for index, chute in _placed_chutes(line):
         path: KeyPath = ("line", "chutes", index, "position_mm")
         if chute.position_mm <= first_mm:
             problems.append(
@@ -104,8 +106,8 @@ def chutes_are_clear_of_the_seam(file: LineFile, document: Document) -> list[Pro
     if line.topology == "line":
         return []
     problems = []
-    for index, chute in enumerate(line.chutes):
-        if chute.position_mm >= line.length_mm or chute.side == "end":
+    for index, chute in _placed_chutes(line):
+        if chute.side == "end":
             continue  # reported as such
         from_mm, to_mm = _acts_from(chute), chute.position_mm + chute.window_mm / 2
         entered_mm = chute.position_mm + chute.entry_distance_mm
@@ -141,7 +143,7 @@ def diverts_can_be_confirmed(file: LineFile, document: Document) -> list[Problem
     """
     line = file.line
     problems = []
-    for index, chute in enumerate(line.chutes):
+    for index, chute in _placed_chutes(line):
         distances = list(_downstream(line, chute.position_mm, line.photo_eyes))
         if chute.side == "end" or not distances:
             continue
@@ -166,7 +168,7 @@ def divert_windows_are_apart(file: LineFile, document: Document) -> list[Problem
     line = file.line
     stretches = sorted(
         (_acts_from(chute), chute.position_mm + chute.window_mm / 2, index)
-        for index, chute in enumerate(line.chutes)
+        for index, chute in _placed_chutes(line)
         if chute.side != "end"
     )
     if line.topology == "loop" and stretches:  # the last one may reach over the seam
@@ -209,20 +211,23 @@ def facts_come_before_the_commit_point(file: LineFile, document: Document) -> li
     line = file.line
     problems = []
     for index, eye in enumerate(line.photo_eyes):
+        if not is_on_line(line, eye.position_mm):
+            continue
         scanner = min(_downstream(line, eye.position_mm, line.scanners), default=None)
         chute = min(_downstream(line, eye.position_mm, line.chutes), default=None)
         if not eye.inducts or chute is None:
             continue
         path: KeyPath = ("line", "photo_eyes", index)
         if scanner is None or scanner[0] >= chute[0]:
-            problems.append(
-                document.problem(
-                    path,
-                    f"no scanner stands between induction {eye.name} and the first chute, "
-                    f"{line.chutes[chute[1]].name}",
-                    "place a scanner there",
+            if _all_placed(line, line.scanners):
+                problems.append(
+                    document.problem(
+                        path,
+                        f"no scanner stands between induction {eye.name} and the first chute, "
+                        f"{line.chutes[chute[1]].name}",
+                        "place a scanner there",
+                    )
                 )
-            )
             continue
         commit_mm = chute[0] - _commit_distance(line, line.chutes[chute[1]])
         known_mm = scanner[0] + line.tracking.window_mm + line.limits.length_mm
@@ -246,7 +251,7 @@ def stations_are_clear_of_the_induction(file: LineFile, document: Document) -> l
     longest_mm = line.limits.length_mm
     problems = []
     for section, stations in (("scanners", line.scanners), ("scales", line.scales)):
-        for eye in (eye for eye in line.photo_eyes if eye.inducts):
+        for eye in _placed_inductions(line):
             near = min(_downstream(line, eye.position_mm, stations), default=None)
             if near is not None and near[0] < longest_mm:
                 problems.append(
@@ -266,8 +271,10 @@ def scales_are_before_scanners(file: LineFile, document: Document) -> list[Probl
     Only then a decision waits for the measurement.
     """
     line = file.line
+    if not (_all_placed(line, line.scanners) and _all_placed(line, line.photo_eyes)):
+        return []
     useful: set[int] = set()
-    for eye in (eye for eye in line.photo_eyes if eye.inducts):
+    for eye in _placed_inductions(line):
         scanner = min(_downstream(line, eye.position_mm, line.scanners), default=None)
         useful |= {
             index
@@ -281,7 +288,7 @@ def scales_are_before_scanners(file: LineFile, document: Document) -> list[Probl
             "place it upstream of the scanner",
         )
         for index, scale in enumerate(line.scales)
-        if index not in useful
+        if index not in useful and is_on_line(line, scale.position_mm)
     ]
 
 
@@ -289,11 +296,28 @@ def scales_are_before_scanners(file: LineFile, document: Document) -> list[Probl
 def _downstream(line: Line, from_mm: float, items: Iterable[Placed]) -> Iterator[tuple[float, int]]:
     """Yield distance and index of what a parcel at `from_mm` still gets to."""
     for index, item in enumerate(items):
+        if not is_on_line(line, item.position_mm):
+            continue
         distance_mm = item.position_mm - from_mm
         if line.topology == "loop":
             yield distance_mm % line.length_mm, index
         elif distance_mm >= 0:
             yield distance_mm, index
+
+
+def _placed_chutes(line: Line) -> Iterator[tuple[int, Chute]]:
+    """Yield index and chute of those that stand on the line."""
+    for index, chute in enumerate(line.chutes):
+        if is_on_line(line, chute.position_mm):
+            yield index, chute
+
+
+def _placed_inductions(line: Line) -> list[PhotoEye]:
+    return [eye for eye in line.photo_eyes if eye.inducts and is_on_line(line, eye.position_mm)]
+
+
+def _all_placed(line: Line, items: Iterable[Placed]) -> bool:
+    return all(is_on_line(line, item.position_mm) for item in items)
 
 
 def _acts_from(chute: Chute) -> float:

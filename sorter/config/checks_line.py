@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from sorter.config.documents import Document, KeyPath
-from sorter.config.models import LineFile
+from sorter.config.models import Line, LineFile
 from sorter.errors import Problem
 
 LineCheck = Callable[[LineFile, Document], list[Problem]]
@@ -40,17 +40,20 @@ def names_are_unique(file: LineFile, document: Document) -> list[Problem]:
     return problems
 
 
+def is_on_line(line: Line, position_mm: float) -> bool:
+    """Return whether a position is one of the line; what is not must not be measured from."""
+    if line.topology == "loop":
+        return position_mm < line.length_mm  # the end is the beginning: position 0
+    return position_mm <= line.length_mm
+
+
 def positions_are_on_the_line(file: LineFile, document: Document) -> list[Problem]:
     """Check that nothing stands beyond the length of the line."""
     line = file.line
     problems = []
     for section in ("photo_eyes", "scanners", "scales", "chutes"):
         for index, item in enumerate(getattr(line, section)):
-            # A loop's end is its beginning: position `length_mm` would be position 0.
-            beyond = item.position_mm > line.length_mm or (
-                line.topology == "loop" and item.position_mm == line.length_mm
-            )
-            if beyond:
+            if not is_on_line(line, item.position_mm):
                 problems.append(
                     document.problem(
                         ("line", section, index, "position_mm"),
@@ -67,9 +70,11 @@ def eyes_are_in_order(file: LineFile, document: Document) -> list[Problem]:
 
     The PLC numbers them by position; another order here would name the wrong ones.
     """
-    window_mm = file.line.tracking.window_mm
+    line = file.line
+    window_mm = line.tracking.window_mm
     problems = []
-    for index, (before, eye) in enumerate(pairwise(file.line.photo_eyes), start=1):
+    placed = [pair for pair in enumerate(line.photo_eyes) if is_on_line(line, pair[1].position_mm)]
+    for (_, before), (index, eye) in pairwise(placed):
         path: KeyPath = ("line", "photo_eyes", index, "position_mm")
         if eye.position_mm < before.position_mm:
             problems.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,26 @@ def test_one_mistake_is_reported_where_it_is(config: Path, case: Break) -> None:
         assert found is not None, f"expected also {other!r}, got:{describe(problems)}"
         left.remove(found)
     assert not left, f"more than was broken:{describe(left)}"
+
+
+MISPLACED = {"line.yaml": 120_000, "small_line.yaml": 28_001}
+
+
+@pytest.mark.parametrize("file", MISPLACED)
+@pytest.mark.parametrize("beyond_mm", [0, 300, 1000, 7400, 40_000, 10**6])
+def test_what_stands_beyond_the_line_accuses_no_neighbour(
+    config: Path, file: str, beyond_mm: int
+) -> None:
+    """Everything with a place in turn; a bit beyond a loop's end is near something else again."""
+    text = (config / file).read_text("utf-8")
+    placed = re.findall(r"- (\{name: (\w+), position_mm: )(\d+)", text)
+    assert len(placed) > 20
+    for start, name, position_mm in placed[:: 7 if file == LINE else 5]:
+        moved = f"{start}{MISPLACED[file] + beyond_mm}"
+        (config / file).write_text(text.replace(f"{start}{position_mm}", moved), "utf-8")
+        problems = check_files([config / file])
+        assert len(problems) == 1, describe(problems)
+        assert f"{name} at {MISPLACED[file] + beyond_mm:g} mm is beyond" in problems[0].problem
 
 
 def test_all_problems_of_all_files_come_at_once(config: Path) -> None:
