@@ -289,8 +289,9 @@ class ThreadedJournal(_OneRun):
                 self._stop.wait(self._commit_interval_s)
                 # Clear before taking: a step that comes in between sets it again.
                 self._wake.clear()
-                self._commit()
-                self._tidy()
+                # A run that never met its PLC writes no step: it must not take the reserve, either.
+                if self._commit():
+                    self._tidy()
             self._writer.finish()
         except JournalError as error:
             self._fail(error)
@@ -298,14 +299,17 @@ class ThreadedJournal(_OneRun):
             # The hot loop must learn of any end of this thread, also of one nobody thought of.
             self._fail(JournalError(f"{self._writer.path}: the journal's thread failed: {error!r}"))
 
-    def _commit(self) -> None:
+    def _commit(self) -> bool:
+        """Commit what is pending; return whether there was anything."""
         pending = self._pending
+        found = bool(pending)
         while pending:
             # Looked at first and taken after the commit, so that lag_steps counts it till then.
             count = min(len(pending), MAX_BATCH_STEPS)
             self._write(gather(pending[i] for i in range(count)))
             for _ in range(count):
                 pending.popleft()
+        return found
 
     def _tidy(self) -> None:
         """Prune a slice, and more of them while nothing is to be committed."""

@@ -113,6 +113,7 @@ def test_no_plc_is_one_message_and_exit_code_two(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "j.sqlite.reserve").exists()
 
 
 @pytest.mark.parametrize("peer", ["nonsense", "host:", ":502", "host:99999"])

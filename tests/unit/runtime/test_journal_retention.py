@@ -146,6 +146,13 @@ def test_starts_that_came_to_nothing_do_not_fill_the_journal(path):
         assert reader.files(reader.runs()[0].run) == dict(INFO.files)
 
 
+def test_a_run_without_a_step_takes_no_reserve(path):
+    limits = Limits(reserve_bytes=100_000)
+    ThreadedJournal(path, INFO, 0.001, limits=limits, calendar_s=lambda: 50 * DAY_S).close()
+    assert path.exists()
+    assert not DiskReserve(path, 100_000).kept
+
+
 def test_the_reserve_is_kept_and_a_disk_without_room_for_it_is_tight(path):
     limits = Limits(reserve_bytes=100_000)
     journal = ThreadedJournal(path, INFO, 0.001, limits=limits, calendar_s=lambda: 50 * DAY_S)
