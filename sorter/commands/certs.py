@@ -1,4 +1,4 @@
-"""``sorter certs``: make certificates, keys and passwords, and show how long they last."""
+"""``sorter certs``: make certificates, keys and passwords, show how long they last, revoke them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the command group to `app`."""
-    group = typer.Typer(help="Make and show certificates.", no_args_is_help=True)
+    group = typer.Typer(help="Make, show and revoke certificates.", no_args_is_help=True)
     group.command("init")(init)
     group.command("show")(show)
+    group.command("revoke")(revoke)
     app.add_typer(group, name="certs")
 
 
@@ -99,6 +100,40 @@ def show(
             _print(row, warn_days)
     if any(row["days_left"] < warn_days for row in rows):
         raise typer.Exit(1)
+
+
+def revoke(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of certificates.")],
+    which: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A member (controller), or a certificate.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Put a member's certificates, or one certificate, on the authority's list of revoked ones.
+
+    Needs the authority's key. Exit codes: 0 it is on the list, 2 it is not: no key, no such
+    certificate, or a list that cannot be read or written.
+    """
+    from sorter.security.revoking import revoke as put_on_the_list  # noqa: PLC0415
+
+    done = put_on_the_list(folder, which, utc_now())
+    lists = [str(path) for path in done.lists]
+    rows = [
+        {"file": str(path), "serial": f"{serial:x}", "new": serial not in done.before}
+        for path, serial in done.certificates.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps({"certificates": rows, "lists": lists, "number": done.number}))
+        return
+    for row in rows:
+        state = "revoked" if row["new"] else "had been revoked already"
+        typer.echo(f"{row['file']}: {state}, serial {row['serial']}")
+    typer.echo(f"list number {done.number} written: {', '.join(lists)}")
+    typer.echo(
+        "line PC: copy one of them to where io.certificates.revoked points; read at each connect"
+    )
+    typer.echo("real PLC: import it as the authority's revocation list")
+    typer.echo("simulated PLC: start it again with this folder; who is connected stays until then")
 
 
 def _row(path: Path, folder: Path, now: datetime, facts: Any) -> dict[str, Any]:

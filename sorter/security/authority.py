@@ -6,7 +6,7 @@ RSA throughout, because the security policy Basic256Sha256 of OPC UA knows nothi
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -125,16 +125,33 @@ class Authority:
             builder = builder.add_extension(extension, False)
         return Issued(builder.sign(self.issued.private_key, hashes.SHA256()), key)
 
-    def revocation_list(self, revoked: Sequence[int], now: datetime, days: int) -> bytes:
-        """Return the list of revoked serial numbers as PEM."""
+    def revocation_list(
+        self, revoked: Mapping[int, datetime], now: datetime, days: int, number: int
+    ) -> bytes:
+        """Return the list of revoked certificates as PEM, as RFC 5280, section 5 wants it.
+
+        Parameters
+        ----------
+        revoked : mapping of int to datetime
+            Serial numbers, and since when.
+        now : datetime
+            In UTC.
+        days : int
+            The next list comes within so many.
+        number : int
+            Of the list; higher than that of the one before.
+        """
+        own = self.issued.certificate.public_key()
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.issued.certificate.subject)
             .last_update(now - _EARLIER)
             .next_update(now + timedelta(days=days))
+            .add_extension(x509.CRLNumber(number), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own), False)  # type: ignore[arg-type]
         )
-        for serial in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+        for serial, since in revoked.items():
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
             builder = builder.add_revoked_certificate(entry.build())
         signed = builder.sign(self.issued.private_key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)

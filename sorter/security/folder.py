@@ -23,7 +23,7 @@ from typing import Final
 
 from sorter.errors import ConfigError
 from sorter.security.authority import LONGEST_DAYS, Authority, Subject
-from sorter.security.layout import USERS, member_of
+from sorter.security.layout import LIST_FILE, USERS, member_of
 from sorter.security.roles import Role
 
 SCRYPT: Final = {"n": 2**13, "r": 8, "p": 1}
@@ -90,8 +90,8 @@ def _fill(folder: Path, plan: CertsPlan, now: datetime) -> None:
         _write(Path(member.private_key), issued.key_pem(), 0o600)
         trusted = Path(member.trusted) / "authority.pem"
         _write(trusted, authority.issued.certificate_pem(), 0o644)
-        revoked = Path(member.revoked) / "authority.pem"
-        _write(revoked, authority.revocation_list((), now, LONGEST_DAYS), 0o644)
+        revoked = Path(member.revoked) / LIST_FILE
+        _write(revoked, authority.revocation_list({}, now, LONGEST_DAYS, 1), 0o644)
         if role is not None:
             users[name] = _user(folder / name, name, role, authority, now, plan.days)
     _write(folder / "plc" / USERS, json.dumps(users, indent=1).encode() + b"\n", 0o600)

@@ -11,6 +11,8 @@ from sorter.security.secret_files import located
 
 USERS: Final = "users.json"
 """The simulated PLC's users, with salted hashes of their passwords."""
+LIST_FILE: Final = "authority.pem"
+"""The authority's revocation list in a member's folder ``revoked``."""
 _CERTIFICATE_KEYS: Final = ("certificate", "private_key", "trusted", "revoked")
 
 

@@ -69,11 +69,9 @@ class PeerTrust:
         """
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             return Refusal.OUT_OF_TIME
-        authority: x509.Certificate | None = None
-        if all(certificate != one for one in self.trusted):
-            authority = self._authority_of(certificate, now)
-            if authority is None:
-                return Refusal.UNTRUSTED
+        authority = self._authority_of(certificate, now)
+        if authority is None and certificate not in self.trusted:
+            return Refusal.UNTRUSTED
         if authority is not None and self._is_revoked(certificate, authority):
             return Refusal.REVOKED
         return None if _may_be(certificate, purpose) else Refusal.WRONG_USE

@@ -94,8 +94,8 @@ def files_of(folder: Path, issued: Issued) -> Certificates:
 def copied_folder(target: Path, revoked: list[Issued], when: datetime) -> Path:
     """A copy of the folder whose PLC knows that some certificates are revoked."""
     shutil.copytree(made_folder(), target)
-    serials = [one.certificate.serial_number for one in revoked]
-    listing = authority().revocation_list(serials, when, 30)
+    serials = {one.certificate.serial_number: when for one in revoked}
+    listing = authority().revocation_list(serials, when, 30, 2)
     (target / "plc" / "revoked" / "authority.pem").write_bytes(listing)
     return target
 
