@@ -20,6 +20,7 @@ from sorter.app.closed import ClosedLine, FeedRow, announce_returns, run_on
 from sorter.app.soak import Rounds, soak_on
 from sorter.config.load import load_line
 from sorter.errors import JournalError
+from sorter.files import require_folder
 
 ROUND_PARCELS = 10_000
 SOAK_JOURNAL_BYTES = 100_000_000
@@ -42,7 +43,7 @@ def simulate(
     parcels, seed : int
         The same seed gives the same journal hash.
     journal_path : Path, optional
-        Where to keep the journal; it must not exist.
+        Where to keep the journal; it must not exist, its folder must.
     progress : callable
         Gets the number of parcels on the way or done, now and then.
 
@@ -56,6 +57,8 @@ def simulate(
     SorterError
         When scenario, line or journal cannot be used.
     """
+    if journal_path is not None:
+        require_folder(journal_path, "--journal")
     if journal_path is not None and journal_path.exists():
         raise JournalError(
             f"{journal_path}: there is a file already, and a simulation begins a new journal; "

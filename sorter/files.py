@@ -6,7 +6,13 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+from sorter.errors import SorterError
+
+JOURNAL_ID: Final = 0x50534A31  # "PSJ1"
+REGISTRY_ID: Final = 0x50534F52  # "PSOR"
+"""Mark our SQLite files (``application_id``), so that no other is mistaken for one."""
 
 NOT_A_FILE = "is a folder, a pipe or a device, not a file"
 
@@ -39,3 +45,36 @@ def may_be_database(path: Path | str) -> bool:
     """Return whether SQLite can be given this path: a regular file, or nothing yet."""
     there = Path(path)
     return there.is_file() or not there.exists()
+
+
+def require_folder(path: Path | str, option: str) -> None:
+    """Check that the folder of a file named on the command line is there.
+
+    A folder of a mistyped name would take what nobody then finds. The folders that a line file
+    names are made.
+
+    Raises
+    ------
+    SorterError
+        It is not there.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise SorterError(
+            f"{path}: there is no folder {folder} to put it in; make it, or correct {option}"
+        )
+
+
+def mistaken_database(application_id: int) -> str:
+    """Return what another SQLite file of ours is and which option wants it; empty: none of ours."""
+    if application_id == JOURNAL_ID:
+        return (
+            "is a journal, not a return registry; a journal is for `sorter explain`, `sorter "
+            "replay` and --journal, a registry is made by `sorter returns import --registry FILE`"
+        )
+    if application_id == REGISTRY_ID:
+        return (
+            "is a return registry, not a journal; a registry is for --registry, a journal is what "
+            "--journal (or service.journal in the line file) named when the line ran"
+        )
+    return ""

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sorter.config.models import Service
 from sorter.errors import ReturnsFileError
+from sorter.files import require_folder
 from sorter.host.barcode import read_payload
 from sorter.host.customers import CustomerHash
 from sorter.host.generate import escape_label, generate_returns, unescape_label
@@ -85,6 +86,8 @@ def import_file(
     others are imported), or none below the header: nothing to import, 2: the file or the registry
     cannot be used, nothing is imported. Without an accepted line no new registry is made.
     """
+    if registry != DEFAULT_REGISTRY:
+        require_folder(registry, "--registry")
     customers = _customers(reference_key, needed=False)
     with _progress(f"importing {file.name}") as advance:
         if file_format is FileFormat.CSV:

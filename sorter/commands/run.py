@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sorter.config.load import load_line
+from sorter.files import require_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +44,9 @@ def run(
     """
     if protocol not in (None, "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
+    for path, option in ((registry, "--registry"), (journal, "--journal"), (summary, "--summary")):
+        if path is not None:
+            require_folder(path, option)
     gc.disable()  # until the loop runs: what is made while starting stays, and looking costs
     loaded = load_line(config)
     # Imported late: it compiles or loads every kernel, and a wrong line file should say so at once.

@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from sorter.errors import ReturnsFileError
-from sorter.files import NOT_A_FILE, may_be_database
+from sorter.files import JOURNAL_ID, NOT_A_FILE, REGISTRY_ID, may_be_database, mistaken_database
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
 SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
-_APPLICATION_ID: Final = 0x50534F52  # "PSOR"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS returns (
     row INTEGER PRIMARY KEY,
@@ -170,7 +169,7 @@ class Registry:
                     for statement in (_SCHEMA, *_INDEXES):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    connection.execute(f"PRAGMA application_id = {REGISTRY_ID}")
                     connection.execute("COMMIT")
             except BaseException:
                 connection.close()
@@ -330,7 +329,23 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise ReturnsFileError(f"{name}: the return registry cannot be used: {error}") from error
+        problem = (isinstance(error, OSError) and error.strerror) or error
+        raise ReturnsFileError(
+            f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
+        ) from error
+
+
+def _remedy(error: sqlite3.Error | OSError) -> str:
+    """Return what to do about it."""
+    # Extended codes keep the kind of error in their lowest byte.
+    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another process is writing it: try again when that has ended"
+    if kind == sqlite3.SQLITE_FULL:
+        return "make room on its disk"
+    if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return "name another file, or import the returns into a new one"
+    return "its folder must be there and both may be written; correct that, or name another file"
 
 
 def _is_new(connection: sqlite3.Connection, name: str) -> bool:
@@ -338,7 +353,9 @@ def _is_new(connection: sqlite3.Connection, name: str) -> bool:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    if tables and (version != SCHEMA_VERSION or application != _APPLICATION_ID):
+    if tables and application == JOURNAL_ID:
+        raise ReturnsFileError(f"{name}: {mistaken_database(application)}")
+    if tables and (version != SCHEMA_VERSION or application != REGISTRY_ID):
         raise ReturnsFileError(
             f"{name}: not a return registry of this version (it says version {version},"
             f" this program writes {SCHEMA_VERSION}); import the return file into a new registry"

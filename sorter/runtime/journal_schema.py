@@ -21,13 +21,11 @@ from importlib.metadata import version
 from typing import Final
 
 from sorter.errors import JournalError
-from sorter.files import NOT_A_FILE, may_be_database
+from sorter.files import JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
 
 SCHEMA_VERSION: Final = 3
-APPLICATION_ID: Final = 0x50534A31
-"""Marks the file as ours ("PSJ1"), so that no other SQLite file is mistaken for a journal."""
 BUSY_TIMEOUT_S: Final = 5.0
 WAL_KEPT_BYTES: Final = 8 << 20
 """The write-ahead log is cut to this when it was longer, e.g. because of somebody reading."""
@@ -147,7 +145,7 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
     connection.execute(f"PRAGMA synchronous={synchronous}")
     if not tables:
         connection.executescript(
-            f"BEGIN; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+            f"BEGIN; PRAGMA application_id={JOURNAL_ID}; PRAGMA user_version={SCHEMA_VERSION};"
             f"{SCHEMA} COMMIT;"
         )
         connection.execute(
@@ -168,10 +166,11 @@ def check_schema(connection: sqlite3.Connection, path: str) -> None:
     """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     schema = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != APPLICATION_ID:
-        raise JournalError(
-            f"{path}: is an SQLite file but not a journal of this software; name another file"
+    if application != JOURNAL_ID:
+        is_what = mistaken_database(application) or (
+            "is an SQLite file but not a journal of this software; name another file"
         )
+        raise JournalError(f"{path}: {is_what}")
     if schema != SCHEMA_VERSION:
         raise JournalError(
             f"{path}: is a journal of schema {schema}, this software knows schema "

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from commands import LINE, ROOT, SCENARIO, sorter
+from typer.testing import CliRunner
 
+from sorter.cli import build
+from sorter.errors import SorterError
 from sorter.rehearsal.processes import ChildFailed, JsonLineProcess
 
 START_S = 200.0
@@ -124,6 +127,15 @@ def test_a_peer_that_is_none_is_said_at_once(peer: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "HOST:PORT" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--journal", "--registry", "--summary"])
+def test_no_folder_is_made_of_a_mistyped_name(option: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(build("run"), ["run", option, str(tmp_path / "a" / "b.sqlite")])
+    assert isinstance(result.exception, SorterError)
+    assert f"there is no folder {tmp_path / 'a'}" in str(result.exception)
+    assert option in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_file_with_a_problem_says_where_and_what_would_be_right(tmp_path: Path) -> None:

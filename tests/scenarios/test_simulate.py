@@ -11,6 +11,7 @@ import pytest
 from commands import SCENARIO, sorter
 
 from plc_sim.closed_loop import simulate
+from sorter.errors import SorterError
 from sorter.runtime.replay import replay
 
 
@@ -79,6 +80,12 @@ def test_another_sort_plan_shows_as_the_first_difference(tmp_path: Path) -> None
     done = sorter("replay", str(journal))
     assert done.returncode == 1, done.stderr
     assert "parcel" in done.stdout
+
+
+def test_no_folder_is_made_of_a_mistyped_journal(tmp_path: Path) -> None:
+    with pytest.raises(SorterError, match=r"there is no folder .*to put it in.*--journal"):
+        simulate(SCENARIO, parcels=1, seed=1, journal_path=tmp_path / "a" / "b" / "c.sqlite")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unusable_scenario_is_one_message_and_exit_code_two(tmp_path: Path) -> None:

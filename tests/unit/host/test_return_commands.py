@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from sorter.commands import barcode, returns
-from sorter.errors import ConfigError, ReturnsFileError
+from sorter.errors import ConfigError, ReturnsFileError, SorterError
 
 ROOT = Path(__file__).parents[3]
 LINE = str(ROOT / "config" / "line.yaml")
@@ -62,6 +62,16 @@ def test_import_reports_and_exits_1_on_rejects(tmp_path, call):
     assert report["rejected"] == [{"line": 6, "cause": "1 fields where the header has 10"}]
 
 
+def test_import_makes_no_folder_of_a_mistyped_name(tmp_path, call, monkeypatch):
+    (tmp_path / "r.csv").write_text(LINES)
+    with pytest.raises(SorterError, match=r"there is no folder .*vra to put it in.*--registry"):
+        call("returns", "import", tmp_path / "r.csv", "--registry", tmp_path / "vra" / "x.sqlite")
+    assert not (tmp_path / "vra").exists()
+    monkeypatch.chdir(tmp_path)
+    assert call("returns", "import", "r.csv").exit_code == 0
+    assert (tmp_path / "var" / "returns.sqlite").is_file()
+
+
 def test_many_rejects_are_summed_by_cause(tmp_path, call):
     (tmp_path / "r.csv").write_text(LINES + "short\n" * 30)
     result = call("returns", "import", tmp_path / "r.csv", "--registry", tmp_path / "x.sqlite")
@@ -95,7 +105,7 @@ RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,
 @pytest.mark.parametrize("below", ["", "\n\n"])
 def test_a_file_without_lines_is_nothing_to_import(tmp_path, call, file_format, header, below):
     (tmp_path / "r.csv").write_text(header + below)
-    registry = tmp_path / "new" / "x.sqlite"
+    registry = tmp_path / "x.sqlite"
     arguments = ("returns", "import", tmp_path / "r.csv", "--format", file_format,
                  "--registry", registry)  # fmt: skip
     result = call(*arguments)
@@ -105,7 +115,7 @@ def test_a_file_without_lines_is_nothing_to_import(tmp_path, call, file_format, 
     assert "note" not in result.stdout
     report = json.loads(call(*arguments, "--json").stdout)
     assert (report["accepted"], report["records_in_registry"]) == (0, 0)
-    assert not registry.parent.exists()
+    assert not registry.exists()
 
 
 @pytest.mark.parametrize("semicolons", [False, True])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sorter.errors import ReturnsFileError
+from sorter.files import JOURNAL_ID
 from sorter.host import resolver
 from sorter.host.generate import generate_returns
 from sorter.host.registry import AnnouncedReturn, Registry, identity_hash
@@ -121,6 +123,23 @@ def test_what_is_no_registry_is_refused(tmp_path):
         Registry.open(tmp_path / "other.sqlite")
     with pytest.raises(ReturnsFileError, match="not a file"):
         Registry.create(tmp_path)
+
+
+def test_a_journal_named_as_registry_is_called_what_it_is(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with sqlite3.connect(path) as journal:
+        journal.executescript(f"PRAGMA application_id = {JOURNAL_ID}; CREATE TABLE steps (x);")
+    journal.close()
+    with pytest.raises(ReturnsFileError, match=r"is a journal, not a return registry.*--journal"):
+        Registry.open(path)
+
+
+def test_what_cannot_be_opened_is_said_without_error_numbers(tmp_path):
+    for path in (Path("/proc/registry.sqlite"), Path("/proc/none/registry.sqlite")):
+        with pytest.raises(ReturnsFileError, match="its folder must be there") as told:
+            Registry.create(path)
+        assert str(told.value).startswith(f"{path}: the return registry cannot be used (")
+        assert "Errno" not in str(told.value)
 
 
 def test_identity_hash_is_stable_positive_and_63_bit():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from journal_samples import INFO, assert_same, parcel_life, parcel_step, steps
 
 from sorter.errors import JournalError
+from sorter.host.registry import Registry
 from sorter.model.codes import FinalDisposition, OutcomeKind
 from sorter.ports import Acknowledged
 from sorter.runtime.journal import InlineJournal, ThreadedJournal
@@ -252,6 +253,13 @@ def test_another_kind_of_database_is_refused_and_left_alone(path, open_journal):
     with pytest.raises(JournalError, match="not a journal of this software"):
         JournalReader(path)
     assert path.read_bytes() == before
+
+
+def test_a_registry_named_as_journal_is_called_what_it_is(path, open_journal):
+    Registry.create(path).close()
+    for opened in (lambda: open_journal(path, INFO), lambda: JournalReader(path)):
+        with pytest.raises(JournalError, match=r"is a return registry, not a journal.*--registry"):
+            opened()
 
 
 def test_another_schema_is_refused(path):
