@@ -48,7 +48,9 @@ def main(
     if atheris:
         from .with_atheris import run_atheris
 
-        run_atheris(names[0], inputs, seed, folder)
+        if len(names) != 1:
+            raise typer.BadParameter("--atheris takes one target: libFuzzer ends the process")
+        run_atheris(names[0], inputs, seed, minutes, folder)
         return
     reports = []
     for name in names:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from fuzz.runner import fuzz, save
 from fuzz.target import Broken, Target, kind_of
 from fuzz.targets import TARGETS, target_of
+from fuzz.with_atheris import options_for, quoted
 
 SLOW = {"cli": 60, "config": 150, "journal_file": 150, "decide": 150, "exchange": 150}
 INPUTS = 400
@@ -52,14 +55,42 @@ def test_the_same_seed_gives_the_same_inputs() -> None:
     assert reports[0].kinds == reports[1].kinds
 
 
-def test_the_command_names_its_targets() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "nonsense"],
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", *map(str, arguments)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
+
+
+def test_the_command_names_its_targets() -> None:
+    done = command("nonsense")
     assert done.returncode == 2
     assert "journal_group" in done.stderr
+
+
+def test_libfuzzer_runs_a_target_or_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    done = command("barcode", "--atheris", "--inputs", 300, "--save", tmp_path)
+    if find_spec("atheris") is None:
+        assert done.returncode == 1
+        assert "pip install atheris" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not any(tmp_path.iterdir())
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "Done 300 runs" in done.stderr
+        assert (tmp_path / "barcode-corpus" / "seed-0").is_file()
+
+
+def test_libfuzzer_takes_one_target_at_a_time() -> None:
+    assert command("barcode", "escapes", "--atheris").returncode == 2
+
+
+def test_options_of_libfuzzer() -> None:
+    assert "-seed=1" in options_for(BREAKABLE, 10, 0, 0.5), "0 would be drawn anew"
+    assert "-max_total_time=30" in options_for(BREAKABLE, 10, 0, 0.5)
+    assert not any("time=" in one for one in options_for(BREAKABLE, 10, 0, inf)[4:])
+    assert quoted(b'"\\\xff') == "\\x22\\x5C\\xFF"
