@@ -21,6 +21,7 @@ from sorter.config.link_security import is_loopback
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
 from sorter.errors import SorterError
+from sorter.version import VersionOption
 
 
 class OptionsError(SorterError):
@@ -52,6 +53,7 @@ def main(
         bool,
         typer.Option(help="Faults of link, host, disk and processes are made by somebody else."),
     ] = False,
+    version: VersionOption = False,  # noqa: ARG001 - its callback has ended the program
 ) -> None:
     """Serve a simulated line and its PLC until SIGTERM or SIGINT."""
     options = ServeOptions(

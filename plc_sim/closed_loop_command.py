@@ -29,7 +29,7 @@ def simulate_command(
     """Sort on a simulated line in one process, on virtual time, as fast as it goes.
 
     Exit codes: 0 every parcel is accounted for and every count agrees with the truth, 1 something
-    does not, 2 it could not run.
+    does not, 2 could not run.
     """
     # Imported late: they load the kernels, which --help need not wait for.
     from plc_sim.closed_loop import simulate  # noqa: PLC0415

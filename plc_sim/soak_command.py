@@ -43,7 +43,7 @@ def soak_command(
 
     Exit codes: 0 memory grows by less than 1 MB per million parcels, the 99th percentile of the
     latency in the last tenth is at most a tenth above that in the first, and every parcel is
-    accounted for; 1 something does not hold; 2 it could not run.
+    accounted for; 1 something does not hold; 2 could not run.
     """
     if protocol not in ("in-process", "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is none of in-process, modbus, opcua")

@@ -13,6 +13,7 @@ import typer
 from sorter.errors import SorterError
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.logs import configure_logs
+from sorter.version import VersionOption
 
 COMMAND_MODULES = (
     "run",
@@ -53,7 +54,7 @@ def build(wanted: str = "") -> typer.Typer:
     return app
 
 
-def _keep_sub_commands() -> None:
+def _keep_sub_commands(*, version: VersionOption = False) -> None:
     """Parcel-sorting controller for return centres."""
 
 

@@ -66,7 +66,7 @@ def chaos_command(
     shortened to the faults it needs; its seed, the story as YAML, and the folder with journal,
     truth and logs are printed.
 
-    Exit codes: 0 everything held in every run, 1 a run failed, 2 it could not run.
+    Exit codes: 0 everything held in every run, 1 a run failed, 2 could not run.
     """
     if protocol not in (None, "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")

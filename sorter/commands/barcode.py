@@ -67,7 +67,7 @@ def barcode(
 
     Exit code 0: each payload identifies a parcel, 1: at least one does not (junk, wrong check
     digit, broken GS1 syntax, a product number alone) and is no label in the registry either, 2:
-    the configuration or the registry cannot be used.
+    configuration or registry cannot be used.
     """
     payloads = [unescape_label(text).encode("utf-8", "surrogatepass") for text in texts]
     readings = [read_payload(payload) for payload in payloads]

@@ -61,7 +61,7 @@ def demo(
     --protocol both the summaries are a list under "runs".
 
     Exit codes: 0 every parcel is accounted for and every count agrees with the truth ledger,
-    1 something does not, 2 the demo could not run.
+    1 something does not, 2 could not run.
     """
     protocols = _protocols(protocol)
     if problems := check_files([config, scenario]):

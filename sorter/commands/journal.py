@@ -39,6 +39,8 @@ def prune_command(
     What a restart or a parcel on the line needs stays, whatever is asked for. Without options the
     limits are those of a line file that says nothing. A running controller prunes by itself, by
     service.retention of its line file, and may go on meanwhile.
+
+    Exit codes: 0 done, 2 the journal cannot be read or written.
     """
     if older_than is None and max_mb is None:
         usual = Retention()

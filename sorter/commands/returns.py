@@ -83,8 +83,8 @@ def import_file(
     Names and addresses are not read, and of a customer reference only a keyed hash is kept.
 
     Exit code 0: all lines accepted, 1: some lines rejected (each with line number and cause; the
-    others are imported), or none below the header: nothing to import, 2: the file or the registry
-    cannot be used, nothing is imported. Without an accepted line no new registry is made.
+    others are imported), or none below the header: nothing to import, 2: file or registry cannot
+    be used, nothing is imported. Without an accepted line no new registry is made.
     """
     if registry != DEFAULT_REGISTRY:
         require_folder(registry, "--registry")
@@ -174,7 +174,8 @@ def forget(
     """Erase all returns of a customer, from the registry file and from its log.
 
     The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase,
-    2 no registry, no key, or another process kept the log from being emptied (run it again).
+    2 not erased, or not yet without a trace: there is no registry or no key, or another process
+    kept the log from being emptied (run it again).
     """
     text = sys.stdin.readline().rstrip("\r\n") if reference == "-" else reference
     if not text.strip():

@@ -17,13 +17,13 @@ more_codes     further code read on a parcel
 from __future__ import annotations
 
 import sqlite3
-from importlib.metadata import version
 from typing import Final
 
 from sorter.errors import JournalError
 from sorter.files import JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
+from sorter.version import software_version
 
 SCHEMA_VERSION: Final = 3
 BUSY_TIMEOUT_S: Final = 5.0
@@ -88,11 +88,6 @@ CREATE TABLE more_codes (
 ) WITHOUT ROWID;
 """
 )
-
-
-def software_version() -> str:
-    """Return the version of the installed software."""
-    return version("parcel-sorter")
 
 
 def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:

@@ -21,10 +21,11 @@ from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
 from sorter.runtime.journal_refusals import writing_failed
 from sorter.runtime.journal_retention import Limits
-from sorter.runtime.journal_schema import IN_MEMORY, connect_writable, software_version
+from sorter.runtime.journal_schema import IN_MEMORY, connect_writable
 from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
 from sorter.runtime.journal_storage import JournalStorage
 from sorter.runtime.journal_store import RUNS_TABLE, JournalReader, checked_parcel
+from sorter.version import software_version
 
 _PARCEL_CELLS: Final = ",".join("?" * len(ParcelRow.__slots__))
 _PUT_STEPS: Final = "INSERT INTO steps VALUES (?,?,?,?)"

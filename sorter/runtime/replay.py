@@ -17,7 +17,6 @@ from sorter.model.columns import DecisionColumn
 from sorter.model.frames import Decisions, Inputs, Rows
 from sorter.runtime.journal_codec import Step
 from sorter.runtime.journal_info import LineNames, Run
-from sorter.runtime.journal_schema import software_version
 from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.journal_words import (
     candidate_words,
@@ -26,6 +25,7 @@ from sorter.runtime.journal_words import (
     in_one_line,
     outcome_words,
 )
+from sorter.version import software_version
 
 PROGRESS_STEPS: Final = 1_000
 FARTHEST: Final = 1 << 60

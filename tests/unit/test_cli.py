@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 from sorter import cli
 from sorter.errors import SorterError
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = {
     *("run", "demo", "simulate", "check", "schema", "returns", "barcode", "explain", "replay"),
 }
@@ -31,6 +35,35 @@ def test_each_command_tells_its_exit_codes(name: str) -> None:
     assert result.exit_code == 0, result.output
     text = " ".join(result.output.split())
     assert "xit code" in text or "xit 0" in text
+
+
+def readme_exit_codes() -> list[tuple[str, str]]:
+    """Return command and meaning of exit code 2 of each row of the README's table."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `sorter ([a-z ]+)[^`]*` \|.*\|[^|]*\b2 ([^|]+) \|$", text, re.MULTILINE)
+    return [(command.strip(), meaning) for command, meaning in rows]
+
+
+def test_the_readme_lists_all_commands() -> None:
+    assert {command.split()[0] for command, _ in readme_exit_codes()} >= COMMANDS
+    assert len(readme_exit_codes()) >= 15
+
+
+@pytest.mark.parametrize(("command", "meaning"), readme_exit_codes())
+def test_exit_code_2_means_the_same_in_readme_and_help(command: str, meaning: str) -> None:
+    found = typer.main.get_command(cli.build())
+    for name in command.split():
+        found = found.commands[name]  # type: ignore[attr-defined]
+    told = " ".join((found.help or "").split())
+    assert re.search(rf"\b2:? {re.escape(meaning)}\b", told), told
+
+
+@pytest.mark.parametrize("module", ["sorter", "plc_sim"])
+def test_the_version_is_that_of_the_package(module: str) -> None:
+    program = [sys.executable, "-m", module, "--version"]
+    done = subprocess.run(program, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout == f"parcel-sorter {version('parcel-sorter')}\n"
 
 
 def test_our_errors_are_one_message_and_exit_code_two(
