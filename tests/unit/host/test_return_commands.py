@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from sorter.commands import barcode, returns
+from sorter.commands.demo import demo
 from sorter.errors import ConfigError, ReturnsFileError, SorterError
+from sorter.rehearsal.parcels import prepare_parcels
 
 ROOT = Path(__file__).parents[3]
 LINE = str(ROOT / "config" / "line.yaml")
@@ -281,3 +285,28 @@ def test_a_line_without_registry_says_so(call, tmp_path):
 @pytest.mark.parametrize("command", [("returns", "import"), ("returns", "show"), ("barcode",)])
 def test_exit_codes_are_in_the_help(call, command):
     assert "Exit code 0" in call(*command, "--help").stdout
+
+
+def test_the_barcode_of_the_readme_is_known_after_the_demo_of_the_readme(
+    tmp_path, call, monkeypatch
+):
+    shown = re.findall(
+        r"^\$ sorter (barcode [^#\n]+)", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert shown
+    usual = inspect.signature(demo).parameters
+    folder = usual["keep"].default / "modbus"
+    prepare_parcels(
+        tmp_path / folder,
+        usual["parcels"].default,
+        usual["rate"].default,
+        usual["seed"].default,
+        None,
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    for command in shown:
+        result = call(*command.split())
+        assert result.exit_code == 0, result.output
+        assert "record       label" in result.output
+        assert "choice 1" in result.output
