@@ -70,6 +70,9 @@ class EventBus:
     async def close(self) -> None:
         """Nothing to close."""
 
+    async def read_commands(self) -> Words:
+        raise AssertionError("nobody looks once the loop goes round")
+
     async def read_events(self, _first_slot: int, _slot_count: int) -> Words:
         raise AssertionError("the window is always enough")
 

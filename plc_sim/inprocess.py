@@ -60,6 +60,10 @@ class InProcessBus:
         self._plant.command_written()
         return self._image.shown(self._image.status)
 
+    async def read_commands(self) -> Words:
+        """Return the command block as the PLC has it."""
+        return self._image.shown(self._image.command)
+
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return slots of the event ring."""
         start = first_slot * EVENT_WORDS

@@ -59,7 +59,7 @@ def _keep_sub_commands(*, version: VersionOption = False) -> None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one message on stderr and exit code 2."""
+    """Run the command; an error of ours is one message on stderr and its exit code, mostly 2."""
     configure_logs(MonotonicClock())
     if isinstance(sys.stdout, TextIOWrapper):
         # A file name or code that the terminal's encoding cannot show is shown as an escape.
@@ -72,4 +72,4 @@ def main() -> None:
         raise SystemExit(1) from None
     except (SorterError, OSError) as error:
         sys.stderr.write(f"sorter: {error}\n")
-        raise SystemExit(2) from error
+        raise SystemExit(getattr(error, "exit_code", SorterError.exit_code)) from error

@@ -11,13 +11,15 @@
     └── LinkError            the connection to the PLC
         ├── LinkLost         refused, closed, reset
         ├── LinkTimeout      no answer within the deadline
-        └── LinkRejected     the peer answered with an error, or with another layout
+        ├── LinkRejected     the peer answered with an error, or with another layout
+        └── LinkContested    another controller commands the PLC
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,14 @@ class SorterError(Exception):
     """Base of all errors this project raises on purpose.
 
     The message says what is wrong, where, and what to do; ``cli`` prints it without a traceback.
+
+    Attributes
+    ----------
+    exit_code : int
+        With which a command ends that cannot go on because of it.
     """
+
+    exit_code: ClassVar[int] = 2
 
 
 class ConfigError(SorterError):
@@ -122,3 +131,9 @@ class LinkTimeout(LinkError):
 
 class LinkRejected(LinkError):
     """The peer answered with an error, or speaks another layout version."""
+
+
+class LinkContested(LinkError):
+    """Another controller commands the PLC: this one must not."""
+
+    exit_code: ClassVar[int] = 3

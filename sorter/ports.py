@@ -57,6 +57,10 @@ class FieldBus(Protocol):
         """
         ...
 
+    async def read_commands(self) -> Words:
+        """Return ``uint16[COMMAND_WORDS]``: the command block, whoever wrote it last."""
+        ...
+
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return ``uint16[slot_count * EVENT_WORDS]`` from the event ring (no wrap-around)."""
         ...

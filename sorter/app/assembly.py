@@ -16,6 +16,8 @@ from sorter.core.decide import decide
 from sorter.core.state import State
 from sorter.ports import Clock, FieldBus, HostLink
 from sorter.runtime.catch_up import CatchUp
+from sorter.runtime.clock import Pause
+from sorter.runtime.contest import Contest
 from sorter.runtime.journal import InlineJournal, RunInfo, ThreadedJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.mailbox_client import MailboxClient
@@ -23,7 +25,7 @@ from sorter.runtime.metrics import LineMetrics
 from sorter.runtime.reconcile import Reconciliation
 from sorter.runtime.scan_loop import LoopTiming, ScanLoop
 from sorter.runtime.summary import summarize
-from sorter.runtime.supervisor import LinkSupervisor, Pause
+from sorter.runtime.supervisor import LinkSupervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,13 @@ def assemble(
     alive : callable, optional
         Called from the loop while it goes round.
     pause : callable
-        Waits for so many seconds of the clock, between attempts to connect.
+        Waits for so many seconds of the clock, between attempts to connect and looks at it.
     """
-    client = MailboxClient(bus, loaded.line_file.io.mailbox, controller_epoch)
+    mailbox = loaded.line_file.io.mailbox
+    client = MailboxClient(bus, mailbox, controller_epoch)
     state, catch_up = _where_to_begin(loaded, client, journal, taken_over)
-    supervisor = LinkSupervisor(bus, clock, generator, pause=pause)
+    contest = Contest(client, bus, mailbox.word_order == "low_first", pause)
+    supervisor = LinkSupervisor(bus, clock, generator, pause=pause, contest=contest)
     metrics = LineMetrics(loaded.layout)
     loop = ScanLoop(
         client=client,

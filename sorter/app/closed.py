@@ -20,11 +20,11 @@ from sorter.host.generate import FeedRow, feed_row, generate_returns
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.ports import Clock, FieldBus
+from sorter.runtime.clock import Pause
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal, ThreadedJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
-from sorter.runtime.supervisor import Pause
 from sorter.runtime.truth_file import TruthRow
 
 __all__ = ["ClosedLine", "FeedRow", "announce_returns", "run_on"]

@@ -40,7 +40,7 @@ def run(
     """Sort until SIGTERM or SIGINT.
 
     Prints one JSON line when the line is ready and one when it has stopped. Exit codes: 0 stopped
-    cleanly, 2 could not start or could not go on.
+    cleanly, 2 could not start or could not go on, 3 another controller commands the PLC.
     """
     if protocol not in (None, "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")

@@ -35,6 +35,7 @@ from sorter.io.modbus_blocks import (
 from sorter.model.frames import Words
 from sorter.model.mailbox import (
     COMMAND_RESERVED,
+    COMMAND_WORDS,
     EVENT_WORDS,
     SCAN_WORDS,
     STATUS_VERSION,
@@ -129,6 +130,10 @@ class ModbusBus:
             link.device_id, link.command_address, command_block, link.status_address, STATUS_WORDS
         )
         return await self._words("exchange of the mailbox blocks", request, STATUS_WORDS)
+
+    async def read_commands(self) -> Words:
+        """Return the command block as the PLC has it."""
+        return await self._read("command block", self._link.command_address, COMMAND_WORDS)
 
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return `slot_count` slots of the event ring, in as many reads as that takes."""

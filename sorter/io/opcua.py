@@ -40,6 +40,7 @@ from sorter.io.opcua_security import secure
 from sorter.model.frames import Words
 from sorter.model.mailbox import (
     COMMAND_HEARTBEAT,
+    COMMAND_WORDS,
     EVENT_PAGE_SLOTS,
     EVENT_WORDS,
     SCAN_WORDS,
@@ -172,6 +173,11 @@ class OpcUaBus:
             await self._give_up(self._connected())
             raise LinkTimeout(self._name, "connected, but the subscription has gone silent")
         return status
+
+    async def read_commands(self) -> Words:
+        """Return the command array as the PLC has it."""
+        request = self._reading([self._link.tags.command])
+        return await self._read("command array", request, COMMAND_WORDS)
 
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return `slot_count` slots of the event ring, in one request."""

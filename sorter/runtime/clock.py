@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+
+Pause = Callable[[float], Awaitable[object]]
+"""Waits for so many seconds."""
 
 
 class MonotonicClock:

@@ -308,11 +308,21 @@ class LineCollector(Collector):
         failures = CounterMetricFamily(
             "sorter_link_connect_failures", "Attempts to connect that failed.", labels=("link",)
         )
+        contested = GaugeMetricFamily(
+            "sorter_link_contested",
+            "1 while another controller commands the PLC and this one does not.",
+            labels=("link",),
+        )
+        contests = CounterMetricFamily(
+            "sorter_link_contests", "How often another controller was found.", labels=("link",)
+        )
         for link in self._links:
             up.add_metric((link.name,), float(link.up))
             reconnects.add_metric((link.name,), link.reconnects)
             failures.add_metric((link.name,), link.failures)
-        yield from (up, reconnects, failures)
+            contested.add_metric((link.name,), float(link.contested))
+            contests.add_metric((link.name,), link.contests)
+        yield from (up, reconnects, failures, contested, contests)
         yield counter(
             "sorter_link_stale_answers",
             "Answers not decided on: the PLC's heartbeat stood still.",

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from sorter.config.models import Mailbox
-from sorter.errors import LinkRejected
+from sorter.errors import LinkContested, LinkRejected
 from sorter.kernels.mailbox import OTHER_BOOT, Header, decode_status, encode_command_header
 from sorter.model import mailbox as wire
 from sorter.model.columns import EVENT_WIDTH, EventColumn
@@ -18,6 +18,8 @@ from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
+UNFOLLOWED_SCANS: Final = 25
+"""A PLC follows a controller within a scan or two, unless another one always writes last."""
 _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
@@ -76,6 +78,8 @@ class MailboxClient:
         self._news = self._header_cells[: _END_OF_NEWS + 1]
         self._rows = np.zeros((max(wire.WINDOW_SLOTS, EVENTS_AT_ONCE), EVENT_WIDTH), np.int64)
         self._epoch = controller_epoch
+        self._in_force = False
+        self._unfollowed = 0
         self._own_heartbeat = 0
         self._probe = np.zeros(wire.COMMAND_WORDS, np.uint16)
         self._probing = True
@@ -164,6 +168,8 @@ class MailboxClient:
         ------
         LinkError
             The link is broken; nothing is lost, commands stay in the window.
+        LinkContested
+            Another controller has taken the PLC over; no record is lost, see :meth:`begin_epoch`.
         """
         if len(commands):
             self.window.put(commands)
@@ -186,8 +192,12 @@ class MailboxClient:
             self.heartbeat = heartbeat
             self.plc_heartbeat_age_exchanges = 0
         window = self.window
-        if epoch == self._epoch and command_ack > window.acknowledged:
-            window.take_over(command_ack)
+        if epoch == self._epoch:
+            self._in_force = True
+            if command_ack > window.acknowledged:
+                window.take_over(command_ack)
+        elif epoch:
+            self._watch_echo(epoch, count)
         if event_overflow != self._raw_event_overflow or scan_overflow != self._raw_scan_overflow:
             self._count_overflows(event_overflow, scan_overflow)
         scans: tuple[ScanRead, ...] = ()
@@ -283,6 +293,37 @@ class MailboxClient:
             )
         return count
 
+    def _watch_echo(self, epoch: int, count: int) -> None:
+        """See whether the PLC follows another controller, whose epoch it gives back.
+
+        One from before is there until the PLC has seen a block of this one. Rows that are not
+        delivered now are put back.
+        """
+        if not self.plc_heartbeat_age_exchanges:
+            self._unfollowed += 1
+        if self._in_force or self._unfollowed > UNFOLLOWED_SCANS:
+            self._header[Header.LAST_EVENT] -= count
+            raise LinkContested(
+                self._bus.name,
+                f"the PLC follows another controller (epoch {epoch}), not this one (epoch "
+                f"{self._epoch}). This one commands nothing until the other one is silent. Stop "
+                "one of the two, or correct the PLC's address in section io of the line file of "
+                "the wrong one",
+            )
+
+    def begin_epoch(self) -> None:
+        """Begin another epoch, once this controller has commanded the PLC.
+
+        The PLC ignores the one before, be it that it has restarted, be it that it has followed
+        another controller since. What was on its way was meant for the belt as it was then.
+        """
+        if self.boots_seen:
+            self._epoch = self._epoch % _U32 + 1
+            self.window.restart()
+        self._in_force = False
+        self._unfollowed = 0
+        self._header_stale = True
+
     def _count_overflows(self, events: int, scans: int) -> None:
         """Add what the PLC's 16-bit overflow counters have grown by."""
         self.event_overflow += (events - self._raw_event_overflow) & _U16
@@ -305,11 +346,9 @@ class MailboxClient:
             header[Header.ENCODER] = self._resume_encoder
         if resumed.boot_id and self._resume_tick is not None:
             header[Header.TICK] = self._resume_tick
-        if self.boots_seen:
-            # The PLC ignores a block that names another start than its own, so nothing of what was
-            # written for the belt before this one can fire. Numbers begin anew in a new epoch.
-            self._epoch = self._epoch % _U32 + 1
-            self.window.restart()
+        # The PLC ignores a block that names another start than its own, so nothing of what was
+        # written for the belt before this one can fire. Numbers begin anew in a new epoch.
+        self.begin_epoch()
         self._read_to = int(header[Header.ENCODER]), int(header[Header.TICK])
         decode_status(status, low_first, header, self._rows)
         if not resumed.boot_id or self._resume_encoder is None or self._resume_tick is None:
@@ -325,6 +364,5 @@ class MailboxClient:
         header[Header.LAST_SCAN] = self._scan_ack
         self.boots_seen += 1
         self._rings.restart()
-        self._header_stale = True
         self._raw_event_overflow = self._raw_scan_overflow = 0
         self.heartbeat = -1

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sorter.errors import LinkError, LinkLost, LinkTimeout
+from sorter.errors import LinkContested, LinkError, LinkLost, LinkTimeout
 from sorter.ports import Clock, FieldBus
-
-Pause = Callable[[float], Awaitable[object]]
-"""Waits for so many seconds."""
+from sorter.runtime.clock import Pause
+from sorter.runtime.contest import Contest
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -61,6 +60,8 @@ class LinkSupervisor:
     policy : LinkPolicy
     pause : callable
         Waits for so many seconds; ``asyncio.sleep`` unless a test brings its own.
+    contest : Contest, optional
+        Asked on each connection before anything is commanded; without it nobody else is there.
 
     Attributes
     ----------
@@ -81,12 +82,14 @@ class LinkSupervisor:
         generator: np.random.Generator,
         policy: LinkPolicy | None = None,
         pause: Pause = asyncio.sleep,
+        contest: Contest | None = None,
     ) -> None:
         self._bus = bus
         self._clock = clock
         self._generator = generator
         self._policy = policy or LinkPolicy()
         self._pause = pause
+        self._contest = contest
         self._stale_after_ns = int(self._policy.stale_after_ms * NS_PER_MS)
         self._frozen_after_ns = int(self._policy.frozen_after_ms * NS_PER_MS)
         self._connections = 0
@@ -112,11 +115,23 @@ class LinkSupervisor:
         """Connections opened after the first one."""
         return max(0, self._connections - 1)
 
+    @property
+    def contested(self) -> bool:
+        """Whether another controller commands the PLC, and this one must not."""
+        return self._contest is not None and self._contest.contested
+
+    @property
+    def contests(self) -> int:
+        """How often that has begun."""
+        return 0 if self._contest is None else self._contest.times
+
     async def connect(self, within_s: float) -> None:
         """Open the link for the first time.
 
         Raises
         ------
+        LinkContested
+            At once, when another controller commands the PLC.
         LinkError
             When no attempt succeeded in the given time; lists every different problem met.
         """
@@ -126,6 +141,8 @@ class LinkSupervisor:
             problem = await self._attempt()
             if problem is None:
                 return
+            if isinstance(problem, LinkContested):
+                raise problem
             problems[problem.problem] = problems.get(problem.problem, 0) + 1
             delay_s = self._next_delay_s()
             if self._clock.now_ns() + delay_s * NS_PER_S > deadline_ns:
@@ -151,6 +168,8 @@ class LinkSupervisor:
         self.up = False
         self._heartbeat = LINK_DOWN
         self.last_problem = error.problem
+        if self._contest is not None and isinstance(error, LinkContested):
+            self._contest.begin(error)
         await self._close()
         # The first attempt waits as well: a peer that accepts and then fails at once would
         # otherwise be hammered as fast as the machine can.
@@ -201,6 +220,8 @@ class LinkSupervisor:
         try:
             async with asyncio.timeout(self._policy.connect_deadline_s):
                 await self._bus.connect()
+                if self._contest is not None:
+                    await self._contest.admit()
         except LinkError as error:
             problem: LinkError = error
         except TimeoutError:

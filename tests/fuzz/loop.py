@@ -51,6 +51,10 @@ class _LyingBus:
             mend_checks(words, wire.STATUS_HEADER_WORDS, wire.WINDOW_SLOTS, wire.EVENT_WORDS)
         return words
 
+    async def read_commands(self) -> Words:
+        """Return any command block."""
+        return words_of(self.take.bytes(_WORDS_BYTES), wire.COMMAND_WORDS)
+
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         """Return slots with sequences that may be right, in most cases with a check that fits."""
         self._count()

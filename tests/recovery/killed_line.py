@@ -18,7 +18,7 @@ from plc_sim.plc_kernels import Memory
 from plc_sim.rig import Rig
 from plc_sim.scenario import ScenarioFile
 from sorter.app.assembly import Controller, assemble
-from sorter.app.closed import FeedRow, announce_returns
+from sorter.app.closed import FeedRow, announce_returns, pause_on
 from sorter.app.recovery import Recovery, TakenOver
 from sorter.config.load import LoadedLine
 from sorter.host.registry import Registry
@@ -179,11 +179,11 @@ class KilledLine:
         journal = DyingJournal(self.journal_path, recovery.begin_run, self.commit_steps)
         self.found = recovery.found
         self.tallies.append(journal.tally)
-        bus = DyingBus(self.rig, kill)
+        bus, clock = DyingBus(self.rig, kill), VirtualClock(self.rig)
         journal.on_append = lambda: eventful.append(bus.exchanges)
         controller = assemble(
             self.loaded,
-            clock=VirtualClock(self.rig),
+            clock=clock,
             bus=bus,
             host=RegistryHost(self.registry, self.loaded.policy),
             journal=journal,
@@ -191,6 +191,7 @@ class KilledLine:
             timing=LoopTiming(),
             generator=np.random.default_rng(0),
             taken_over=recovery.found,
+            pause=pause_on(clock, bus),
         )
         deadline_ns = self.rig.now_ns + int(within_s * 1e9)
 

@@ -196,6 +196,10 @@ class Bench:
         self.scan()
         return answer
 
+    async def read_commands(self) -> Words:
+        self._fail_if_due()
+        return self.image.command.copy()
+
     async def read_events(self, first_slot: int, slot_count: int) -> Words:
         self._fail_if_due()
         self.ring_reads.append((first_slot, slot_count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from plc_sim.chaos.document import ALARMS
 from sorter.config.load import load_line
-from sorter.errors import SorterError
+from sorter.errors import LinkContested, SorterError
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
 from sorter.model.codes import (
@@ -34,6 +35,7 @@ from sorter.model.codes import (
 from sorter.model.columns import EVENT_WIDTH, ChuteStateColumn, RuleColumn
 from sorter.model.frames import Frame, no_rows
 from sorter.model.plan import ReturnsPolicy
+from sorter.runtime.contest import Contest
 from sorter.runtime.exposition import LineCollector
 from sorter.runtime.journal import RunInfo, ThreadedJournal
 from sorter.runtime.mailbox_client import MailboxClient
@@ -62,7 +64,8 @@ class Served:
         bench = Bench()
         self.metrics = LineMetrics(bench_layout())
         self.client = MailboxClient(bench, bench.mailbox, 1)
-        self.link = LinkSupervisor(bench, bench, np.random.default_rng(1))
+        self.contest = Contest(self.client, bench, low_first=False, pause=asyncio.sleep)
+        self.link = LinkSupervisor(bench, bench, np.random.default_rng(1), contest=self.contest)
         self.registry = Registry.create(":memory:")
         host = RegistryHost(self.registry, EMPTY_POLICY)
         self.server = MetricsServer(
@@ -95,6 +98,15 @@ def served() -> Iterator[Served]:
     endpoint = Served()
     yield endpoint
     endpoint.close()
+
+
+def test_another_controller_at_the_plc_is_an_alarm(served: Served) -> None:
+    link = (("link", "bench"),)
+    before = served.scrape()
+    served.contest.begin(LinkContested("bench", "another controller commands this PLC"))
+    during = served.scrape()
+    assert [before["sorter_link_contested", link], during["sorter_link_contested", link]] == [0, 1]
+    assert during["sorter_link_contests_total", link] == 1
 
 
 def test_the_alarms_that_the_fault_document_names_are_metrics(tmp_path: Path) -> None:

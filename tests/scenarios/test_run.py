@@ -99,6 +99,30 @@ async def test_a_second_start_continues_the_same_journal(modbus_port: int, tmp_p
     assert replayed.returncode == 0, replayed.stdout
 
 
+async def test_a_second_controller_at_the_same_plc_does_not_start(
+    modbus_port: int, tmp_path: Path
+) -> None:
+    """Until the first one is dead: what that has left in the command block holds nobody up."""
+    first, second = controller(tmp_path, modbus_port), controller(tmp_path / "two", modbus_port)
+    await first.start()
+    try:
+        await first.wait_for("ready", START_S)
+        await second.start()
+        words = rf"exit code 3.*\n.*127\.0\.0\.1:{modbus_port}: another controller"
+        with pytest.raises(ChildFailed, match=f"(?s){words}"):
+            await second.wait_for("ready", START_S)
+        assert await second.stop(STOP_S) == 3
+        assert "Traceback" not in second.stderr_tail()
+    finally:
+        await first.kill()
+    second = controller(tmp_path / "two", modbus_port)
+    await second.start()
+    try:
+        await second.wait_for("ready", START_S)
+    finally:
+        assert await second.stop(STOP_S) == 0, second.stderr_tail()
+
+
 async def test_a_child_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
     program = "import sys; sys.stderr.write('no coffee\\n'); sys.exit(3)"
     child = JsonLineProcess("child", [sys.executable, "-c", program], tmp_path / "child.log")
