@@ -112,6 +112,11 @@ def _served(
     return asyncio.run(soak_served(plan))
 
 
+def _alarms(result: dict[str, Any]) -> str:
+    counts = {name: count for name, count in result.get("alarms", {}).items() if count}
+    return "".join(f", {name.replace('_', ' ')} {count:,}" for name, count in counts.items())
+
+
 def _view(result: dict[str, Any]) -> Table:
     """Return the report for people: a line a tenth, and what it comes to."""
     samples = result["samples"]
@@ -124,7 +129,8 @@ def _view(result: dict[str, Any]) -> Table:
             f" ({'holds' if result['memory_holds'] else 'TOO MUCH'}); p99"
             f" {result['latency_p99_growth']:+.1%} from first to last tenth"
             f" ({'holds' if result['latency_holds'] else 'TOO MUCH'}); unaccounted"
-            f" {result['unaccounted']}, mismatches {result['truth_mismatches']}; journal at most"
+            f" {result['unaccounted']}, mismatches {result['truth_mismatches']}{_alarms(result)};"
+            " journal at most"
             f" {result['journal_largest_bytes'] / 1e6:,.0f} MB"
         ),
     )

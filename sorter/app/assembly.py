@@ -158,6 +158,7 @@ def summary_of(
         journal_sha256=journal.sha256_hex(),
         reconciliation=reconciliation,
     )
+    summary["alarms"] = controller.metrics.alarm_counts()
     client = controller.client
     summary["anomalies"] = {
         **controller.state.anomalies(),

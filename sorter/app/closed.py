@@ -23,6 +23,7 @@ from sorter.ports import Clock, FieldBus
 from sorter.runtime.clock import Pause
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal, ThreadedJournal
 from sorter.runtime.journal_retention import Limits
+from sorter.runtime.logs import errors_only
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.truth_file import TruthRow
@@ -88,6 +89,9 @@ class ClosedLine:
     ) -> float:
         """Run a controller to the end; see :class:`~sorter.app.drained.UntilDrained`.
 
+        Of what goes wrong on a line of virtual time there is a count in the summary: minutes of it
+        pass in a second, and what the log says then is no news for anybody.
+
         Returns
         -------
         float
@@ -97,7 +101,7 @@ class ClosedLine:
             drained, self.clock, controller.state, self.loaded.layout, ended, progress
         )
         started_s = time.perf_counter()
-        with no_collections():
+        with no_collections(), errors_only():
             asyncio.run(controller.loop.run(until))
         return time.perf_counter() - started_s
 

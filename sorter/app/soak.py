@@ -154,5 +154,6 @@ def soak_on(
             "unaccounted": soak.unaccounted,
             "truth_mismatches": soak.mismatches,
             "details": soak.details,
+            "alarms": controller.metrics.alarm_counts(),
         },
     )

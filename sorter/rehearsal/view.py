@@ -160,6 +160,9 @@ def _totals_table(summary: dict[str, Any]) -> Table:
         *("missed_deadlines", "unaccounted", "truth_mismatches"),
     ):
         table.add_row(key.replace("_", " "), f"{summary[key]:,}")
+    for name, count in summary["alarms"].items():
+        if count:
+            table.add_row(name.replace("_", " "), f"{count:,}")
     return table
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
@@ -23,6 +24,17 @@ NS_PER_S: Final = 1_000_000_000
 DEFAULT_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
 KEPT_MESSAGES: Final = 1024
+
+
+@contextmanager
+def errors_only() -> Iterator[None]:
+    """Write no line below an error meanwhile; what is only to be counted is no news."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(wrapper_class=before)
 
 
 class RateLimiter:

@@ -235,6 +235,17 @@ class LineMetrics:
         changes, self._mode_changes = self._mode_changes, []
         return changes
 
+    def alarm_counts(self) -> dict[str, int]:
+        """Return how often what the log warns of has happened, by the log's names."""
+        self.flush()
+        missed, refused = self.failed_passes.sum(axis=1).tolist()
+        unexpected = self.unexpected_at_eyes.sum() + self.unexpected_at_chutes.sum()
+        return {
+            "divert_failed": missed,
+            "divert_refused": refused,
+            "parcels_unexpected": int(unexpected),
+        }
+
     def flush(self) -> None:
         """Count what has come since the last flush."""
         if self.latencies_ns:

@@ -17,8 +17,9 @@ from sorter.runtime.scan_payload import scan_read
 
 TORN_TRIES: Final = 3
 RING_READS_AT_ONCE: Final = 512
-"""More than the largest rings hold: a backlog comes whole. The frame carries the encoder count of
-now, and a parcel whose record still lay unread in the ring would count as missed."""
+"""More than the largest rings hold: a backlog comes whole, decided with the belt's position of now.
+Of a backlog that does not, a frame says how far it was read (``MailboxClient``), so that no parcel
+whose record lies unread counts as missed; its diverts only come later."""
 EVENTS_AT_ONCE: Final = 8 * wire.EVENT_PAGE_SLOTS
 PAYLOAD_BYTES: Final = 2 * wire.SCAN_PAYLOAD_WORDS
 SCANS_AT_ONCE: Final = 16

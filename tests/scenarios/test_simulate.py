@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import pytest
-from commands import SCENARIO, sorter
+from commands import LINE, SCENARIO, sorter
+from rich.console import Console
 
 from plc_sim.closed_loop import simulate
 from sorter.errors import SorterError
+from sorter.rehearsal.view import summary_view
 from sorter.runtime.replay import replay
 
 
@@ -80,6 +84,21 @@ def test_another_sort_plan_shows_as_the_first_difference(tmp_path: Path) -> None
     done = sorter("replay", str(journal))
     assert done.returncode == 1, done.stderr
     assert "parcel" in done.stdout
+
+
+def test_what_goes_wrong_is_counted_and_not_printed(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(
+        f"kind: scenario\nname: worn\nline: {LINE}\ndiverters: {{fail_rate: 0.05}}\n", "utf-8"
+    )
+    done = sorter("simulate", str(path), "--parcels", "300", "--seed", "2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert summary["alarms"]["divert_failed"] > 5
+    told = Console(width=200, record=True, file=StringIO())
+    told.print(summary_view(summary))
+    shown = rf"divert failed +{summary['alarms']['divert_failed']}\b"
+    assert re.search(shown, told.export_text())
 
 
 def test_no_folder_is_made_of_a_mistyped_journal(tmp_path: Path) -> None:
