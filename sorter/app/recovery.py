@@ -26,6 +26,8 @@ from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.replay import difference_from, own_inputs
 
 STATE_CAPACITY: Final = 2048
+FARTHEST_STEPS: Final = 20_000
+"""Steps decided again at most, some seconds: the PLC's rings hold what comes meanwhile, no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,13 @@ class Recovery:
             if snapshot is None:
                 problems.append(f"the snapshot at step {step} is damaged")
                 continue
+            if run.next_step - step > FARTHEST_STEPS:
+                problems.append(f"the state at step {step} is too many steps back")
+                continue
             try:
                 return self._roll_forward(reader, run, step, tick_100us, snapshot)
             except (ValueError, JournalError) as error:
-                problems.append(str(error))
+                problems.append(f"from step {step}: {error}")
         story = (
             f"what run {run.run} knew cannot be rebuilt ({'; '.join(problems)}): parcels that were "
             "on the belt are closed as lost (state_lost) and met again as unexpected"
@@ -178,7 +183,7 @@ def _beginnings(reader: JournalReader, run: Run) -> Iterator[tuple[int, int, byt
     An empty state stands for a run that began with an empty line.
     """
     for snapshot in reader.snapshots(run):
-        yield snapshot.step, snapshot.tick_100us, snapshot.state
+        yield snapshot.step, snapshot.tick_100us, snapshot.state or None
     yield run.first_step, 0, run.initial_state or b""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
+from zlib import crc32
 
 import numpy as np
 
@@ -52,6 +54,9 @@ _ANOMALIES = (
     Register.LATE_REPORTS,
     Register.DROPPED_OUTPUTS,
 )
+_TABLES: tuple[type[IntEnum], ...] = (Register, ChuteStateColumn, ParcelColumn)
+_FORMAT = crc32(repr([[(cell.name, int(cell)) for cell in table] for table in _TABLES]).encode())
+"""Which cells a snapshot has, and in which order: another version may have others."""
 _SET_ASSOCIATIVE_STRIDE = 512  # rows; a power-of-two stride would put a parcel into one cache set
 
 
@@ -218,7 +223,7 @@ class State:
         registers[Register.COMMANDS : Register.OUTCOMES + 1] = 0  # the last frame's outputs
         return b"".join(
             (
-                np.int64(self.encoder_count).tobytes(),
+                np.array((_FORMAT, self.encoder_count), np.int64).tobytes(),
                 registers.tobytes(),
                 self.chutes.tobytes(),
                 np.ascontiguousarray(self.parcels[:, :rows]).tobytes(),
@@ -247,17 +252,21 @@ class State:
         ValueError
             When the snapshot does not fit.
         """
-        values = np.frombuffer(snapshot, np.int64)
-        first = 1 + self.registers.size
+        whole = len(snapshot) - len(snapshot) % np.dtype(np.int64).itemsize
+        values = np.frombuffer(snapshot[:whole], np.int64)
+        if not values.size or values[0] != _FORMAT:
+            raise ValueError("snapshot is of another version of this software")
+        first = 2 + self.registers.size
         second = first + self.chutes.size
         if values.size < second:
             raise ValueError("snapshot is too short for this line")
-        registers = values[1:first]
+        registers = values[2:first]
         rows = int(registers[Register.ROWS])
         fits = registers[Register.CAPACITY] == self.registers[Register.CAPACITY]
+        fits &= whole == len(snapshot) and 0 <= rows <= self.parcels.shape[1]
         if not fits or values.size != second + rows * len(ParcelColumn):
             raise ValueError("snapshot is of another line or another table size")
-        self.encoder_count = int(values[0])
+        self.encoder_count = int(values[1])
         self.registers[:] = registers
         self.chutes[:] = values[first:second].reshape(self.chutes.shape)
         self.parcels[:] = 0
