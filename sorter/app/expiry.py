@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -31,10 +31,12 @@ class CertificateWatch(Collector):
     ----------
     io : Io
         With the places of the files.
+    others : sequence of Path
+        Certificates that have nothing to do with the link.
     """
 
-    def __init__(self, io: Io) -> None:
-        self._paths: list[Path] = []
+    def __init__(self, io: Io, others: Sequence[Path] = ()) -> None:
+        self._paths: list[Path] = [*others]
         self._trusted: Path | None = None
         if not uses_certificates(io):
             return
@@ -72,12 +74,13 @@ class CertificateWatch(Collector):
         return ()
 
     def _expiries(self) -> Iterator[tuple[Path, datetime]]:
-        if self._trusted is None:
+        if not self._paths:
             return
         # Loaded late: a plain link need not wait for cryptography.
         from sorter.security.certificates import certificate_files, load_certificate  # noqa: PLC0415
 
-        for path in (*self._paths, *certificate_files(self._trusted)):
+        trusted = certificate_files(self._trusted) if self._trusted is not None else []
+        for path in (*self._paths, *trusted):
             try:
                 yield path, load_certificate(path).not_valid_after_utc
             except ConfigError as error:

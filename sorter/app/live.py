@@ -19,6 +19,7 @@ import uvloop
 from sorter.app.assembly import Controller, assemble, limits_of, summary_of
 from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
+from sorter.app.metrics_files import metrics_of
 from sorter.app.recovery import Recovery
 from sorter.config.load import LoadedLine
 from sorter.errors import ConfigError
@@ -126,13 +127,16 @@ async def _run_live(
             alive=manager.alive,
         )
         manager.status_from(lambda: _status(controller))
-        certificates = CertificateWatch(io)
+        metrics = metrics_of(loaded)
+        certificates = CertificateWatch(io, metrics.certificates)
         certificates.warn(utc_now())
         collector = LineCollector(
             controller.metrics, controller.client, [controller.supervisor], host, journal
         )
         port = service.metrics.port if options.metrics_port is None else options.metrics_port
-        server = MetricsServer(service.metrics.host, port, collector, certificates)
+        server = MetricsServer(
+            service.metrics.host, port, collector, certificates, tls=metrics.context()
+        )
         ready["metrics_port"] = server.port
         _freeze_what_exists()
         try:

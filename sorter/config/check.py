@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from sorter.config.checks_chutes import CHUTE_CHECKS
 from sorter.config.checks_io import IO_CHECKS, LINE_IO_CHECKS
 from sorter.config.checks_line import LINE_CHECKS
-from sorter.config.checks_machine import files_of_the_link
+from sorter.config.checks_machine import files_of_the_link, files_of_the_metrics
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
 from sorter.config.checks_service import SERVICE_CHECKS
@@ -176,6 +176,9 @@ class CheckRun:
             self._note(check(file, document) for check in LINE_IO_CHECKS)
         if whole is not None:
             self._note(check(whole.model, document) for check in SERVICE_CHECKS)
+            if self.now is not None:
+                metrics, base = whole.model.service.metrics, Path(document.name).parent
+                self._note([files_of_the_metrics(metrics, document, base, self.now)])
         return file
 
     def _plan(self, path: Path) -> CheckedFile[SortPlanFile] | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sorter.config.documents import Document, KeyPath
-from sorter.config.models import Io
+from sorter.config.models import Io, Metrics
 from sorter.errors import ConfigError, Problem
 
 MAKE: str = "`sorter certs init` makes one, or correct the path"
@@ -54,6 +54,25 @@ def files_of_the_link(io: Io, document: Document, base: Path, now: datetime) -> 
         pair = (security.user_certificate, security.user_private_key)
         problems += _pair_problems(document, ("io", "opcua", "security"), pair, needed, now)
     return problems
+
+
+def files_of_the_metrics(
+    metrics: Metrics, document: Document, base: Path, now: datetime
+) -> list[Problem]:
+    """Check the files of an encrypted metrics endpoint; arguments as :func:`files_of_the_link`."""
+    if metrics.certificate is None or metrics.private_key is None:
+        return []
+    from sorter.security.secret_files import located  # noqa: PLC0415
+
+    section = ("service", "metrics")
+    try:
+        certificate = str(located(metrics.certificate, base))
+        key = str(located(metrics.private_key, base))
+    except ConfigError as error:
+        return [document.problem(section, str(error), "or name a file")]
+    return _pair_problems(
+        document, section, (certificate, key), ("certificate", "private_key"), now
+    )
 
 
 def _pair_problems(

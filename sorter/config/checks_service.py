@@ -7,6 +7,7 @@ from typing import Final
 
 from sorter.config.checks_line import LineCheck
 from sorter.config.documents import Document, KeyPath
+from sorter.config.link_security import is_loopback
 from sorter.config.models import LineFile
 from sorter.errors import Problem
 
@@ -53,4 +54,31 @@ def reserve_is_small(file: LineFile, document: Document) -> list[Problem]:
     ]
 
 
-SERVICE_CHECKS: tuple[LineCheck, ...] = (written_files_are_no_others, reserve_is_small)
+def metrics_are_encrypted_or_stay_here(file: LineFile, document: Document) -> list[Problem]:
+    """Check that plain HTTP goes no further than loopback, unless so written."""
+    metrics = file.service.metrics
+    named = [key for key in ("certificate", "private_key") if getattr(metrics, key) is not None]
+    if len(named) == 1:
+        return [
+            document.problem(
+                ("service", "metrics", named[0]),
+                f"{named[0]} without its other half: there is no encryption with one of the two",
+                "name certificate and private_key, or neither",
+            )
+        ]
+    if named or metrics.accept_plain_text_off_loopback or is_loopback(metrics.host):
+        return []
+    return [
+        document.problem(
+            ("service", "metrics", "host"),
+            f"plain HTTP on {metrics.host}: whoever is on the way can read and change the figures",
+            "127.0.0.1, or certificate and private_key, or accept_plain_text_off_loopback: true",
+        )
+    ]
+
+
+SERVICE_CHECKS: tuple[LineCheck, ...] = (
+    written_files_are_no_others,
+    reserve_is_small,
+    metrics_are_encrypted_or_stay_here,
+)

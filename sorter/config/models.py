@@ -200,10 +200,18 @@ class Io(Section):
 
 
 class Metrics(Section):
-    """Prometheus endpoint; port 0 takes a free one."""
+    """Prometheus endpoint; port 0 takes a free one.
+
+    HTTPS with a certificate and its key, whose files are named as those of ``io.certificates``.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    certificate: str | None = None
+    private_key: str | None = None
+    """Must not be readable by other users."""
+    accept_plain_text_off_loopback: bool = False
+    """Allow plain HTTP on an address that other machines reach."""
 
 
 class Retention(Section):

@@ -24,18 +24,31 @@ def server_context(certificates: Certificates) -> ssl.SSLContext:
     return context
 
 
+def open_server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return the context of a server that tells its figures to whoever asks, encrypted."""
+    return _with_own_certificate(ssl.PROTOCOL_TLS_SERVER, certificate, key)
+
+
 def _context(protocol: int, certificates: Certificates) -> ssl.SSLContext:
     certificate, key = Path(certificates.certificate), Path(certificates.private_key)
-    load_private_key(load_certificate(certificate), key)
     trusted = load_trusted(Path(certificates.trusted))
+    context = _with_own_certificate(protocol, certificate, key)
+    try:
+        context.load_verify_locations(
+            cadata=b"".join(one.public_bytes(Encoding.DER) for one in trusted)
+        )
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(f"{certificates.trusted}: cannot be used for TLS: {error}") from error
+    return context
+
+
+def _with_own_certificate(protocol: int, certificate: Path, key: Path) -> ssl.SSLContext:
+    load_private_key(load_certificate(certificate), key)
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     try:
         context.load_cert_chain(certificate, key)
-        context.load_verify_locations(
-            cadata=b"".join(one.public_bytes(Encoding.DER) for one in trusted)
-        )
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"{certificate}: cannot be used for TLS: {error}") from error
     return context

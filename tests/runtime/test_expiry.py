@@ -38,6 +38,12 @@ def test_the_metric_says_when_each_certificate_expires(certs: Path) -> None:
     assert str(certs / "controller" / "trusted" / "authority.pem") in shown
 
 
+def test_the_certificate_of_the_metrics_is_watched_on_a_plain_link(certs: Path) -> None:
+    own = certs / "plc" / "certificate.pem"
+    plain = Io(modbus=ModbusLink(tls=PLAIN_TEXT))
+    assert list(samples(CertificateWatch(plain, [own]))) == [str(own)]
+
+
 def test_it_is_logged_before_it_happens(certs: Path) -> None:
     watch = CertificateWatch(secured(Io(protocol="opcua"), certs))
     with capture_logs() as logged:

@@ -273,7 +273,7 @@ def test_an_endpoint_closes_when_it_has_answered_who_had_asked() -> None:
         collector.may_answer.set()
         assert b"late 1.0" in scrape.result(30)
         closing.result(30)
-    assert not any(thread.is_alive() for thread in server._answering)
+    assert not any(thread.is_alive() for thread in server._server.answering)
 
 
 def test_samples_are_kept_exactly_up_to_the_limit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from sorter.app.metrics_files import metrics_of
 from sorter.config.check import check_files
 from sorter.config.link_security import is_loopback
+from sorter.config.load import load_line
 from sorter.config.models import Io, Metrics, ModbusLink, OpcUaLink
 from sorter.errors import ConfigError
 from sorter.security.folder import CertsPlan, make_folder
@@ -134,6 +137,36 @@ def test_plain_text_to_another_machine_is_a_problem_unless_written(
         accepted = mode.replace("}", ", accept_plain_text_off_loopback: true}")
         write(line, (f"mode: {mode}", f"mode: {accepted}"))
     assert problems(line) == []
+
+
+METRICS = "metrics: {host: 127.0.0.1, port: 9464}"
+OWN = "certificate: ../var/certs/plc/certificate.pem, private_key: ../var/certs/plc/private_key.pem"
+
+
+def test_metrics_leave_the_machine_encrypted_or_as_written(line: Path, certs: Path) -> None:
+    write(line, (METRICS, "metrics: {host: 0.0.0.0}"))
+    assert any("accept_plain_text_off_loopback" in one for one in problems(line))
+    accepted = "metrics: {host: 0.0.0.0, accept_plain_text_off_loopback: true}"
+    write(line, ("metrics: {host: 0.0.0.0}", accepted))
+    assert problems(line) == []
+    write(line, (accepted, f"metrics: {{host: 0.0.0.0, {OWN}}}"))
+    assert problems(line) == []
+    assert any("service.metrics.certificate" in one for one in problems(line, 731))
+    (certs / "plc" / "private_key.pem").chmod(0o640)
+    assert any("service.metrics.private_key" in one for one in problems(line))
+    with pytest.raises(ConfigError, match="chmod 600"):
+        metrics_of(load_line(line))
+
+
+def test_the_files_of_the_metrics_are_counted_from_the_line_file(line: Path, certs: Path) -> None:
+    assert metrics_of(load_line(line)).context() is None
+    write(line, (METRICS, f"metrics: {{host: 0.0.0.0, {OWN}}}"))
+    files = metrics_of(load_line(line))
+    assert files.certificates == (certs / "plc" / "certificate.pem",)
+    context = files.context()
+    assert context is not None
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_NONE, "whoever scrapes needs no certificate"
 
 
 @pytest.mark.parametrize(
