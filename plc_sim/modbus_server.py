@@ -18,6 +18,7 @@ from pymodbus.simulator import SimData, SimDevice
 from pymodbus.simulator.simcore import SimCore
 
 from plc_sim.image import MailboxImage
+from plc_sim.log_ins import LogIns
 from sorter.config.link_security import Certificates
 from sorter.config.models import ModbusLink
 from sorter.model.frames import Words
@@ -143,6 +144,8 @@ class ModbusMailboxServer:
         Called after each write into the command block.
     certificates : Certificates or None
         Of the PLC, for Modbus/TCP Security; None serves plain Modbus/TCP.
+    log_ins : LogIns, optional
+        Gets to know who was refused.
     """
 
     def __init__(
@@ -155,7 +158,9 @@ class ModbusMailboxServer:
         fc23: bool = True,
         on_command: Callable[[], None] = _nothing,
         certificates: Certificates | None = None,
+        log_ins: LogIns | None = None,
     ) -> None:
+        self._log_ins = log_ins or LogIns()
         self._certificates = certificates
         self._registers = MailboxRegisters(image, link, fc23=fc23, on_command=on_command)
         self._address = (host, port)
@@ -184,7 +189,7 @@ class ModbusMailboxServer:
         # Loads cryptography, which plain Modbus need not wait for.
         from plc_sim.modbus_tls import SecureModbusServer  # noqa: PLC0415
 
-        return SecureModbusServer(_PLACEHOLDER, self._address, self._certificates)
+        return SecureModbusServer(_PLACEHOLDER, self._address, self._certificates, self._log_ins)
 
     async def stop(self) -> None:
         """Close the listener and all connections."""

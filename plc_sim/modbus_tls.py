@@ -3,11 +3,13 @@
 pymodbus checks no role, takes whatever TLS delivers for a whole frame, and forgets silently what
 is too long. Here frames are put together by their length field, a connection that sends what
 cannot be a frame is closed, and a request beyond the role's rights is answered with exception 1,
-as the Modbus/TCP Security specification wants it.
+as the Modbus/TCP Security specification wants it. Who is refused is counted and reported, as on
+OPC UA: asyncio itself drops a handshake that fails without a word.
 """
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, Final
 
 from cryptography import x509
@@ -18,6 +20,7 @@ from pymodbus.server import ModbusTlsServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import SimDevice
 
+from plc_sim.log_ins import LogIns
 from sorter.config.link_security import Certificates
 from sorter.security.certificates import role_of
 from sorter.security.roles import Role
@@ -27,6 +30,9 @@ from sorter.security.wall_clock import utc_now
 
 _READS: Final = frozenset({3})
 _HEADER_BYTES: Final = 6
+_STRANGER: Final = "a Modbus connection"
+_CERTIFICATE: Final = "a Modbus certificate"
+"""Under these all are counted who were refused: they have no names, and addresses are many."""
 _LENGTHS: Final = range(2, 255)
 """What the length field of a Modbus/TCP frame may say: unit id and 1 to 253 bytes of PDU."""
 
@@ -41,22 +47,54 @@ class SecureModbusServer(ModbusTlsServer):
     address : (str, int)
     certificates : Certificates
         The PLC's.
+    log_ins : LogIns
+        Gets to know who was refused.
     """
 
     def __init__(
-        self, device: SimDevice, address: tuple[str, int], certificates: Certificates
+        self,
+        device: SimDevice,
+        address: tuple[str, int],
+        certificates: Certificates,
+        log_ins: LogIns,
     ) -> None:
+        context = server_context(certificates)
+        context.sslobject_class = _handshakes_for(log_ins)
         super().__init__(
             device,
             framer=FramerType.SOCKET,
             address=address,
-            sslctx=server_context(certificates),
+            sslctx=context,
         )
         self.trust = PeerTrust.load(certificates)
+        self.log_ins = log_ins
 
     def callback_new_connection(self) -> ServerRequestHandler:
         """Return the handler of a new connection."""
         return _Handler(self)
+
+
+def _handshakes_for(log_ins: LogIns) -> type[ssl.SSLObject]:
+    """Return a kind of TLS connection that tells when its handshake fails, and why."""
+
+    class Handshake(ssl.SSLObject):
+        """TLS without a socket, as event loops use it."""
+
+        def do_handshake(self) -> None:
+            """Go on with the handshake."""
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise  # not failed: the peer's next message has not come yet
+            except ssl.SSLCertVerificationError as error:
+                log_ins.failed(_CERTIFICATE, f"it is refused: {error.verify_message}")
+                raise
+            except ssl.SSLError as error:
+                why = (error.reason or "it was broken off").lower().replace("_", " ")
+                log_ins.failed(_STRANGER, f"the TLS handshake failed: {why}")
+                raise
+
+    return Handshake
 
 
 class _Handler(ServerRequestHandler):
@@ -65,16 +103,21 @@ class _Handler(ServerRequestHandler):
     def __init__(self, server: SecureModbusServer) -> None:
         super().__init__(server, None, None, None)  # type: ignore[no-untyped-call]
         self._trust = server.trust
+        self._log_ins = server.log_ins
         self._role: Role | None = None
 
     def callback_connected(self) -> None:
         super().callback_connected()
         tls = self.transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
-        if der is None or self._trust.refusal_of_der(der, utc_now(), "client") is not None:
+        refusal = self._trust.refusal_of_der(der, utc_now(), "client") if der else "there is none"
+        if der is None or refusal is not None:
+            self._log_ins.failed(_CERTIFICATE, f"it is refused: {refusal}")
             self.close()
             return
         self._role = role_of(x509.load_der_x509_certificate(der))
+        if self._role is None:
+            self._log_ins.failed(_CERTIFICATE, "it names no role")
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...] | None) -> None:
         """Take what TLS delivers: part of a frame, one, or more than a frame can be."""

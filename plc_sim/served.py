@@ -94,7 +94,8 @@ class ServedRig:
     seed : int
     options : ServeOptions
     report : callable
-        Gets ``listening``, ``controller_connected``, ``progress``, ``drained`` and ``stopped``.
+        Gets ``listening``, ``controller_connected``, ``refused``, ``progress``, ``drained`` and
+        ``stopped``.
 
     Attributes
     ----------
@@ -145,6 +146,7 @@ class ServedRig:
                 fc23=options.fc23,
                 on_command=on_command,
                 certificates=None if options.certs is None else member_of(options.certs, "plc"),
+                log_ins=self._log_ins,
             )
         if options.opcua_port is not None:
             # asyncua takes most of a second to load; who speaks Modbus need not wait for it.

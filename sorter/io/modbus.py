@@ -196,7 +196,8 @@ class ModbusBus:
     def _on_connection(self, connected: bool) -> None:
         """Fail the call in flight when the connection goes; pymodbus would let it time out."""
         if not connected:
-            self._fail_call(ConnectionException("closed by the peer"))
+            why = getattr(self._client, "failure", "") or "closed by the peer"
+            self._fail_call(ConnectionException(why))
 
     def _guarded(self, take: Callable[..., int]) -> Callable[..., int]:
         """Return `take`, which decodes what arrives, so that nothing it raises gets away.

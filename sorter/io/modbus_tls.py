@@ -35,7 +35,7 @@ class SecureModbusClient(AsyncModbusTcpClient):
     Attributes
     ----------
     failure : str
-        Why the last connect failed, empty when it did not.
+        Why the last connect failed, or the connection broke off; empty when it did not.
     """
 
     def __init__(
@@ -58,8 +58,24 @@ class SecureModbusClient(AsyncModbusTcpClient):
         )
         super().__init__("", framer=FramerType.SOCKET, retries=0, trace_connect=trace_connect)
         self.failure = ""
+        self._disconnected = self.ctx.callback_disconnected
+        self.ctx.callback_disconnected = self._lost  # type: ignore[method-assign]
         self._create = self.ctx.call_create
         self.ctx.call_create = self._open
+
+    def _lost(self, exc: Exception | None) -> None:
+        """Note why the PLC closed: with TLS 1.3 a refused client hears of it only afterwards.
+
+        Some stacks send the reason, some just close.
+        """
+        reason = exc.reason if isinstance(exc, ssl.SSLError) else None
+        why = (reason or "").lower().replace("_", " ")
+        if not self.failure and (why or self.ctx.last_pdu is None):
+            self.failure = (
+                f"the PLC broke off behind the TLS handshake ({why or 'without a reason'}): is "
+                "this controller's certificate trusted there, and neither expired nor revoked?"
+            )
+        self._disconnected(exc)
 
     async def _open(self) -> Any:
         self.failure = ""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
 from sorter.errors import LinkContested, LinkError, LinkLost, LinkTimeout
 from sorter.ports import Clock, FieldBus
@@ -90,6 +91,7 @@ class LinkSupervisor:
         self._policy = policy or LinkPolicy()
         self._pause = pause
         self._contest = contest
+        self._log = structlog.get_logger("sorter.link")
         self._stale_after_ns = int(self._policy.stale_after_ms * NS_PER_MS)
         self._frozen_after_ns = int(self._policy.frozen_after_ms * NS_PER_MS)
         self._connections = 0
@@ -177,8 +179,11 @@ class LinkSupervisor:
             await self._pause(self._next_delay_s())
             if give_up():
                 return False
-            if await self._attempt() is None:
+            problem = await self._attempt()
+            if problem is None:
                 return True
+            if not isinstance(problem, LinkContested):
+                self._log.warning("link_not_connected", link=problem.link, problem=problem.problem)
         return False
 
     def note_heartbeat(self, heartbeat: int, now_ns: int) -> bool:

@@ -7,6 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 from plc_bench import Bench
+from structlog.testing import capture_logs
 
 from sorter.errors import LinkError, LinkLost, LinkRejected, LinkTimeout
 from sorter.runtime.supervisor import LinkPolicy, LinkSupervisor, connect_all
@@ -33,6 +34,20 @@ def supervised(
 
 def never() -> bool:
     return False
+
+
+async def test_why_attempts_fail_is_in_the_log() -> None:
+    """A link can go down for one reason and stay down for another: a certificate has expired."""
+    bench = Bench()
+    bench.connect_faults = [LinkLost("bench", "certificate refused"), LinkLost("bench", "refused")]
+    link, _ = supervised(bench)
+    with capture_logs() as logs:
+        assert await link.reconnect(LinkLost("bench", "closed by the peer"), never)
+    assert [(entry["event"], entry["problem"]) for entry in logs] == [
+        ("link_not_connected", "certificate refused"),
+        ("link_not_connected", "refused"),
+    ]
+    assert link.failures == 2
 
 
 async def test_first_connection_after_some_failures() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -25,6 +28,7 @@ from secured import (
 from wire_links import Cable, command_block, small_image
 
 from plc_sim.image import MailboxImage
+from plc_sim.log_ins import LogIns
 from plc_sim.modbus_server import ModbusMailboxServer
 from sorter.config.link_security import Certificates
 from sorter.config.models import ModbusLink
@@ -41,6 +45,18 @@ READ_TWO_STATUS_WORDS = struct.pack(">HHHBBHH", 0x1234, 0, 6, 1, 3, 0, 2)
 class Rig:
     image: MailboxImage
     port: int
+    log_ins: LogIns
+    refusals: list[dict[str, Any]]
+
+    @contextlib.contextmanager
+    def refusing(self, who: str, why: str) -> Iterator[None]:
+        """Expect one more refusal meanwhile, and that it is said."""
+        self.log_ins.succeeded(who)  # else it may be one that is only counted
+        before, said = self.log_ins.refused, len(self.refusals)
+        yield
+        assert self.log_ins.refused == before + 1
+        assert [one["who"] for one in self.refusals[said:]] == [who]
+        assert re.search(why, self.refusals[-1]["why"]), self.refusals[-1]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -48,9 +64,12 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]
     folder = tmp_path_factory.mktemp("plc") / "certs"
     copied_folder(folder, [odd_one("revoked")], utc_now())
     image = small_image()
-    server = ModbusMailboxServer(image, ModbusLink(), certificates=member_of(folder, "plc"))
+    refusals: list[dict[str, Any]] = []
+    log_ins = LogIns(refusals.append)
+    certificates = member_of(folder, "plc")
+    server = ModbusMailboxServer(image, ModbusLink(), certificates=certificates, log_ins=log_ins)
     await server.start()
-    yield Rig(image, server.port)
+    yield Rig(image, server.port, log_ins, refusals)
     await server.stop()
 
 
@@ -142,12 +161,23 @@ async def test_what_cannot_be_a_frame_closes_the_connection(rig: Rig, frame: byt
 
 
 # --- who ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("which", ["untrusted", "expired", "too early", "revoked"])
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [
+        ("untrusted", "unable to get local issuer"),
+        ("expired", "expired"),
+        ("too early", "not yet valid"),
+        ("revoked", "revoked"),
+    ],
+)
 async def test_a_certificate_with_something_wrong_is_refused(
-    rig: Rig, which: str, tmp_path: Path
+    rig: Rig, which: str, why: str, tmp_path: Path
 ) -> None:
     bus = modbus_to(rig.port, files_of(tmp_path / "own", odd_one(which)))
-    with pytest.raises(LinkError):
+    with (
+        rig.refusing("a Modbus certificate", f"it is refused: .*{why}"),
+        pytest.raises(LinkLost, match="is this controller's certificate trusted there"),
+    ):
         await bus.connect()
     assert not rig.image.command.any()
 
@@ -161,14 +191,31 @@ async def test_a_client_without_certificate_is_refused(rig: Rig) -> None:
             writer.write(READ_TWO_STATUS_WORDS)
             return await reader.readexactly(1)
 
-    with pytest.raises((OSError, asyncio.IncompleteReadError)):
+    with (
+        rig.refusing("a Modbus connection", "handshake failed: .*not return a certificate"),
+        pytest.raises((OSError, asyncio.IncompleteReadError)),
+    ):
         await first_byte()
 
 
 async def test_plain_text_is_refused(rig: Rig) -> None:
     bus = modbus_to(rig.port, tls={"mode": "plain_text"})
-    with pytest.raises(LinkError):
+    with (
+        rig.refusing("a Modbus connection", "handshake failed: wrong version number"),
+        pytest.raises(LinkError),
+    ):
         await bus.connect()
+
+
+async def test_who_knocks_all_night_is_counted_and_fills_no_disk(rig: Rig) -> None:
+    rig.log_ins.succeeded("a Modbus connection")
+    before, said = rig.log_ins.refused, len(rig.refusals)
+    for _ in range(40):
+        with pytest.raises(LinkError):
+            await modbus_to(rig.port, tls={"mode": "plain_text"}).connect()
+    assert rig.log_ins.refused == before + 40
+    assert [one["in_a_row"] for one in rig.refusals[said:]] == [1, 2, 4, 8, 16, 32]
+    await test_the_controller_gets_in_and_commands(rig)
 
 
 async def test_an_observer_reads_and_does_not_write(rig: Rig) -> None:
@@ -185,7 +232,10 @@ async def test_an_observer_reads_and_does_not_write(rig: Rig) -> None:
 
 async def test_a_certificate_without_a_role_may_nothing(rig: Rig, tmp_path: Path) -> None:
     bus = modbus_to(rig.port, files_of(tmp_path / "own", odd_one("no role")))
-    with pytest.raises(LinkRejected, match="exception 1"):
+    with (
+        rig.refusing("a Modbus certificate", "names no role"),
+        pytest.raises(LinkRejected, match="exception 1"),
+    ):
         await bus.connect()
 
 
@@ -211,6 +261,27 @@ async def test_the_controller_refuses_a_server_and_says_why(which: str, tmp_path
             await modbus_to(server.port, member_of(own.parent, "controller")).connect()
     finally:
         await server.stop()
+
+
+async def test_the_reason_that_a_plc_sends_is_told(tmp_path: Path) -> None:
+    """Other stacks than asyncio's send their alert before they close; this one is OpenSSL's own."""
+    context = server_context(member("plc"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENT_MS / 1000)
+
+        def refuse() -> None:
+            connection, _ = listening.accept()
+            connection.settimeout(PATIENT_MS / 1000)
+            with connection, contextlib.suppress(ssl.SSLError):
+                context.wrap_socket(connection, server_side=True).close()
+
+        refusing = asyncio.create_task(asyncio.to_thread(refuse))
+        bus = modbus_to(
+            listening.getsockname()[1], files_of(tmp_path / "own", odd_one("untrusted"))
+        )
+        with pytest.raises(LinkLost, match=r"\(.*unknown ca\): is this controller's certificate"):
+            await bus.connect()
+        await refusing
 
 
 async def test_a_frozen_peer_costs_no_more_than_the_deadline(rig: Rig) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from secured import made_folder
 from typer.testing import CliRunner
 
 from plc_sim.__main__ import main
@@ -20,6 +21,7 @@ from plc_sim.feed import FeedParcel, write_feed
 from plc_sim.served import new_boot_id
 from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
+from sorter.errors import LinkError
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
 from sorter.model.mailbox import (
@@ -208,6 +210,18 @@ async def test_without_a_feed_an_empty_belt_is_served(scenario: Path) -> None:
         assert (drained["released"], drained["on_line"]) == (0, 0)
         served.process.send_signal(signal.SIGTERM)
         await served.event("stopped")
+        assert await served.ended() == (0, "")
+
+
+async def test_who_is_refused_over_modbus_is_said_and_counted(scenario: Path) -> None:
+    options = ("--config", scenario, "--modbus-port", 0, "--certs", made_folder())
+    async with simulator(*options) as served:
+        port = (await served.event("listening"))["modbus_port"]
+        with pytest.raises(LinkError):
+            await ModbusBus(ModbusLink(tls=PLAIN_TEXT, port=port), Mailbox(), CLOCK).connect()
+        assert (await served.event("refused"))["who"] == "a Modbus connection"
+        served.process.send_signal(signal.SIGTERM)
+        assert (await served.event("stopped"))["refused_log_ins"] == 1
         assert await served.ended() == (0, "")
 
 
