@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import os.path
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from sorter.config.as_meant import as_meant
 from sorter.config.checks_chutes import CHUTE_CHECKS
 from sorter.config.checks_io import IO_CHECKS, LINE_IO_CHECKS
-from sorter.config.checks_line import LINE_CHECKS
+from sorter.config.checks_line import LINE_CHECKS, LineCheck
 from sorter.config.checks_machine import files_of_the_link, files_of_the_metrics
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
@@ -22,13 +25,12 @@ from sorter.config.checks_service import SERVICE_CHECKS
 from sorter.config.documents import Document, KeyPath, parse, read_text
 from sorter.config.kinds import ComparedWithLine, kind_names, model_of
 from sorter.config.models import (
-    Io,
-    Line,
     LineFile,
     ReturnsPolicyFile,
     Service,
     SortPlanFile,
 )
+from sorter.config.readings import Readings, certain
 from sorter.config.wording import closest, validate
 from sorter.errors import ConfigError, Problem
 
@@ -71,8 +73,8 @@ def check_files(paths: Iterable[Path | str], now: datetime | None = None) -> lis
 class CheckRun:
     """One go over some files; each file is read once, however often it is referred to.
 
-    A broken file or section costs only the checks that need it, or the other problems would come
-    to light one repair at a time.
+    Of a file whose form is wrong, what holds however it will be mended is reported all the same,
+    or the other problems would come to light one repair at a time.
 
     Attributes
     ----------
@@ -86,7 +88,7 @@ class CheckRun:
     problems: dict[Problem, None] = field(default_factory=dict)
     _documents: dict[str, Document | None] = field(default_factory=dict)
     _order: dict[str, int] = field(default_factory=dict)
-    _lines: dict[str, LineFile] = field(default_factory=dict)
+    _read: dict[tuple[str, str], Readings[Any]] = field(default_factory=dict)
 
     def sorted_problems(self) -> list[Problem]:
         """Return the problems by file in the order the files were met, then by line."""
@@ -105,13 +107,17 @@ class CheckRun:
         if document is None:
             return
         kind = self._kind(document)
+        if kind is not None:
+            self._check_as(document, path, kind)
+
+    def _check_as(self, document: Document, path: Path, kind: str) -> None:
         if kind == "line":
             self.check_line(path)
         elif kind == "sort_plan":
             self._plan(path)
         elif kind == "returns_policy":
             self._policy(path)
-        elif kind is not None:
+        else:
             self._check_other(document, path, kind)
 
     def check_line(self, path: Path) -> CheckedLine | None:
@@ -122,75 +128,64 @@ class CheckRun:
         CheckedLine or None
             None when the form of one of the three is wrong.
         """
-        document = self._document(path)
-        if document is None:
+        line = self._readings(path, LineFile, "line")
+        if line is None:
             return None
-        whole = self._checked(path, LineFile)
-        if whole is None and document.data.get("kind", "line") != "line":
-            return None
-        file = self._check_sections(document, whole)
-        if file is not None:
-            self._lines[str(path)] = file
+        document = line.document
+        self._sure([line], LINE_FILE_CHECKS, document)
+        self._check_machine(line)
         plan_path, policy_path = (
             self._referred(document, path, ("service", key), Service.model_fields)
             for key in ("sort_plan", "returns_policy")
         )
         plan = self._plan(plan_path) if plan_path else None
         policy = self._policy(policy_path) if policy_path else None
-        if file is not None and plan is not None:
-            self._note(check(file, plan.model, plan.document) for check in LINE_PLAN_CHECKS)
+        if plan is not None:
+            self._sure([line, plan], LINE_PLAN_CHECKS, plan.document)
         if plan is None or policy is None:
             return None
+        between = (plan.document, policy.document)
         self._note(
-            check(plan.model, plan.document, policy.model, policy.document)
-            for check in PLAN_POLICY_CHECKS
+            certain(
+                [plan, policy],
+                lambda one, other: chain.from_iterable(
+                    check(one, between[0], other, between[1]) for check in PLAN_POLICY_CHECKS
+                ),
+            )
         )
-        return None if whole is None else CheckedLine(whole, plan, policy)
-
-    def _check_sections(
-        self, document: Document, whole: CheckedFile[LineFile] | None
-    ) -> LineFile | None:
-        """Check the sections of a line file that can be read.
-
-        Returns
-        -------
-        LineFile or None
-            Its section ``line`` is as written, or there is none; others may be defaults.
-        """
-        line: Line | None
-        io: Io | None
-        if whole is not None:
-            line, io = whole.model.line, whole.model.io
-        else:
-            line, io = _section(document, "line", Line), _section(document, "io", Io)
-        if io is not None:
-            self._note(check(io, document) for check in IO_CHECKS)
-            if self.now is not None:
-                base = Path(document.name).parent
-                self._note([files_of_the_link(io, document, base, self.now)])
-        if line is None:
+        if line.exact is None or plan.exact is None or policy.exact is None:
             return None
-        file = LineFile(line=line) if io is None else LineFile(line=line, io=io)
-        self._note(check(file, document) for check in (*LINE_CHECKS, *CHUTE_CHECKS))
-        if io is not None:
-            self._note(check(file, document) for check in LINE_IO_CHECKS)
-        if whole is not None:
-            self._note(check(whole.model, document) for check in SERVICE_CHECKS)
-            if self.now is not None:
-                metrics, base = whole.model.service.metrics, Path(document.name).parent
-                self._note([files_of_the_metrics(metrics, document, base, self.now)])
-        return file
+        return CheckedLine(
+            CheckedFile(document, line.exact),
+            CheckedFile(plan.document, plan.exact),
+            CheckedFile(policy.document, policy.exact),
+        )
 
-    def _plan(self, path: Path) -> CheckedFile[SortPlanFile] | None:
-        plan = self._checked(path, SortPlanFile)
+    def _check_machine(self, line: Readings[LineFile]) -> None:
+        """Check what the line file names on the machine that this runs on."""
+        now, document = self.now, line.document
+        if now is None:
+            return
+        base = Path(document.name).parent
+
+        def find(file: LineFile) -> list[Problem]:
+            return [
+                *files_of_the_link(file.io, document, base, now),
+                *files_of_the_metrics(file.service.metrics, document, base, now),
+            ]
+
+        self._note(certain([line], find))
+
+    def _plan(self, path: Path) -> Readings[SortPlanFile] | None:
+        plan = self._readings(path, SortPlanFile, "sort_plan")
         if plan is not None:
-            self._note(check(plan.model, plan.document) for check in PLAN_CHECKS)
+            self._sure([plan], PLAN_CHECKS, plan.document)
         return plan
 
-    def _policy(self, path: Path) -> CheckedFile[ReturnsPolicyFile] | None:
-        policy = self._checked(path, ReturnsPolicyFile)
+    def _policy(self, path: Path) -> Readings[ReturnsPolicyFile] | None:
+        policy = self._readings(path, ReturnsPolicyFile, "returns_policy")
         if policy is not None:
-            self._note(check(policy.model, policy.document) for check in POLICY_CHECKS)
+            self._sure([policy], POLICY_CHECKS, policy.document)
         return policy
 
     def _check_other(self, document: Document, path: Path, kind: str) -> None:
@@ -202,10 +197,13 @@ class CheckRun:
         if model is None:
             remedy = closest(kind, kind_names())
             self._add(document.problem(("kind",), f"{kind!r} is unknown", remedy))
+            if near := difflib.get_close_matches(kind, kind_names(), n=1):
+                self._check_as(document, path, near[0])
             return
-        checked = self._checked(path, model)
-        if "line" not in model.model_fields:
+        other = self._readings(path, model, kind)
+        if other is None or "line" not in model.model_fields:
             return
+        document = other.document
         default = model.model_fields["line"].default
         if not isinstance(document.data.get("line", default), str):
             return
@@ -213,10 +211,16 @@ class CheckRun:
         if line_path is None:
             return
         self.check_line(line_path)
-        line_file = self._lines.get(str(line_path))
-        if checked and line_file is not None and isinstance(checked.model, ComparedWithLine):
-            for key_path, problem, remedy in checked.model.problems_against(line_file):
-                self._add(document.problem(key_path, problem, remedy))
+        line = self._readings(line_path, LineFile, "line")
+        if line is not None and issubclass(model, ComparedWithLine):
+            self._note(
+                certain(
+                    [other, line],
+                    lambda one, line_file: (
+                        document.problem(*found) for found in one.problems_against(line_file)
+                    ),
+                )
+            )
 
     def _kind(self, document: Document) -> str | None:
         data = document.data
@@ -281,28 +285,61 @@ class CheckRun:
             else:
                 document, problems = parse(text, name)
                 self._documents[name] = document
-                self._note([problems])
+                self._note(problems)
         return self._documents[name]
 
-    def _checked(self, path: Path, model: type[ModelType]) -> CheckedFile[ModelType] | None:
+    def _readings(
+        self, path: Path, model: type[ModelType], kind: str
+    ) -> Readings[ModelType] | None:
+        """Return what the file may say, None when it is no such file; its form is checked."""
         document = self._document(path)
         if document is None:
             return None
-        instance, problems = validate(document, model)
-        self._note([problems])
-        return None if instance is None else CheckedFile(document, instance)
+        said = document.data.get("kind")
+        is_another = isinstance(said, str) and said != kind and said in kind_names()
+        if (document.name, kind) not in self._read:
+            _, written = validate(document, model)
+            meant = document if is_another else as_meant(document, model)
+            exact, problems = validate(meant, model)
+            self._note(one for one in (*written, *problems) if not self._is_said(one))
+            self._read[document.name, kind] = Readings(meant, model, exact, problems)
+        return None if is_another else self._read[document.name, kind]
+
+    def _is_said(self, problem: Problem) -> bool:
+        """Say whether the kind of a file is a problem already: pydantic would repeat that."""
+        return problem.key_path == "kind" and any(
+            (one.file, one.key_path) == (problem.file, "kind") for one in self.problems
+        )
+
+    def _sure(
+        self,
+        files: Sequence[Readings[Any]],
+        checks: Iterable[Callable[..., list[Problem]]],
+        document: Document,
+    ) -> None:
+        """Note what the checks find in every reading of the files."""
+        self._note(
+            certain(
+                files,
+                lambda *models: chain.from_iterable(check(*models, document) for check in checks),
+            )
+        )
 
     def _add(self, problem: Problem) -> None:
         self.problems[problem] = None
 
-    def _note(self, found: Iterable[Sequence[Problem]]) -> None:
-        for problems in found:
-            self.problems.update(dict.fromkeys(problems))
+    def _note(self, problems: Iterable[Problem]) -> None:
+        self.problems.update(dict.fromkeys(problems))
 
 
-def _section(document: Document, key: str, model: type[ModelType]) -> ModelType | None:
-    """Return one section of a file whose form is wrong elsewhere, or None."""
-    data = document.data.get(key, {})
-    if not isinstance(data, dict):
-        return None
-    return validate(replace(document, data=data), model)[0]
+def _io_alone(file: LineFile, document: Document) -> list[Problem]:
+    return [problem for check in IO_CHECKS for problem in check(file.io, document)]
+
+
+LINE_FILE_CHECKS: Final[tuple[LineCheck, ...]] = (
+    _io_alone,
+    *LINE_CHECKS,
+    *CHUTE_CHECKS,
+    *LINE_IO_CHECKS,
+    *SERVICE_CHECKS,
+)

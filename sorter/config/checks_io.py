@@ -1,7 +1,7 @@
 """Checks of the connection to the PLC that pydantic cannot see.
 
-Those of :data:`IO_CHECKS` look at the section ``io`` alone, so that they can run when another
-section cannot be read.
+Those of :data:`IO_CHECKS` look at the section ``io`` alone, and can be asked of a link without
+its line.
 """
 
 from __future__ import annotations

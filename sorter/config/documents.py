@@ -7,10 +7,11 @@ repeated key win silently and reads ``NO`` (Norway) as false.
 
 from __future__ import annotations
 
+import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -72,6 +73,31 @@ class Document:
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
+
+    def value_at(self, path: KeyPath) -> Any:
+        """Return what stands at `path`; raises LookupError when nothing does."""
+        value: Any = self.data
+        for part in path:
+            value = value[part]
+        return value
+
+    def with_value(self, path: KeyPath, value: object) -> Document:
+        """Return the document with another value at `path`."""
+        changed = replace(self, data=copy.deepcopy(self.data))
+        changed.value_at(path[:-1])[path[-1]] = value
+        return changed
+
+    def renamed(self, path: KeyPath, key: str) -> Document:
+        """Return the document with the last key of `path`, in a mapping, called `key`."""
+        changed = replace(self, data=copy.deepcopy(self.data))
+        section = changed.value_at(path[:-1])
+        section[key] = section.pop(path[-1])
+        end = len(path)
+        lines = {
+            (*path[:-1], key, *place[end:]) if place[:end] == path else place: line
+            for place, line in self.lines.items()
+        }
+        return replace(changed, lines=lines)
 
     def problem(self, path: KeyPath, problem: str, remedy: str) -> Problem:
         """Return a problem at `path` of this file."""

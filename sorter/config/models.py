@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sorter.config.link_security import Certificates, ModbusTls, OpcUaSecurity
+from sorter.config.section import NAME_PATTERN
 from sorter.config.section import Section as Section  # noqa: PLC0414 - for other kinds
 from sorter.model import mailbox
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Millimetres = Annotated[float, Field(ge=0, le=10_000_000)]
 PositiveMillimetres = Annotated[float, Field(gt=0, le=10_000_000)]
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]

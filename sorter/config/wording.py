@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
-from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sorter.config.documents import Document, KeyPath
+from sorter.config.documents import Document
+from sorter.config.schema_walk import Schema, schema_at, written_path
+from sorter.config.section import NAME_PATTERN
 from sorter.errors import Problem
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
-Schema = Mapping[str, Any]
 
 _PATTERNS: Final = {
-    r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$": (
+    NAME_PATTERN: (
         "a name: a letter, then letters, digits, _ . or -, at most 32 characters, like A01"
     ),
     r"^[A-Z]{2}$": "two capital letters, like PL",
@@ -40,15 +39,20 @@ _EXAMPLES: Final = {
 def validate(document: Document, model: type[ModelType]) -> tuple[ModelType | None, list[Problem]]:
     """Return the model's instance, or None and every problem pydantic sees."""
     try:
-        # Through JSON, because only there strict mode takes a list for a tuple; strict, because
-        # `parcels: true` must not become 1.
-        return model.model_validate_json(json.dumps(document.data), strict=True), []
+        return as_written(document.data, model), []
     except ValidationError as error:
         found = [
             _translate(document, model, details)
             for details in error.errors(include_url=False, include_context=True)
         ]
         return None, list(dict.fromkeys(found))
+
+
+def as_written(data: object, model: type[ModelType]) -> ModelType:
+    """Return the model's instance; raises pydantic's ValidationError."""
+    # Through JSON, because only there strict mode takes a list for a tuple; strict, because
+    # `parcels: true` must not become 1.
+    return model.model_validate_json(json.dumps(data), strict=True)
 
 
 def closest(name: str, known: tuple[str, ...] | list[str]) -> str:
@@ -65,15 +69,15 @@ def _translate(document: Document, model: type[BaseModel], details: ErrorDetails
     kind = details["type"]
     is_key = bool(details["loc"]) and details["loc"][-1] == "[key]"
     location = details["loc"][:-1] if is_key else details["loc"]
-    path = _written_path(document.data, location, kind == "missing")
+    path = written_path(document.data, location, kind == "missing")
     if kind == "missing":
-        expected = _describe(_schema_at(model, location))
+        expected = _describe(schema_at(model, location))
         return document.problem(path, "this key is missing", f"add it: {expected}")
     if kind == "extra_forbidden":
-        known = sorted(_schema_at(model, location[:-1]).get("properties", {}))
+        known = sorted(schema_at(model, location[:-1]).get("properties", {}))
         return document.problem(path, "unknown key", closest(str(location[-1]), known))
     if is_key:
-        patterns = list(_schema_at(model, location[:-1]).get("patternProperties", {}))
+        patterns = list(schema_at(model, location[:-1]).get("patternProperties", {}))
         remedy = f"expected {_describe({'pattern': patterns[0]} if patterns else {})}"
         return document.problem(path, "the key is not allowed", remedy)
     if kind == "union_tag_invalid":
@@ -83,7 +87,7 @@ def _translate(document: Document, model: type[BaseModel], details: ErrorDetails
         return document.problem(path, f"{context.get('tag')!r} is not a known kind", remedy)
     if kind == "union_tag_not_found":
         return document.problem(path, "the entry does not say its kind", "add the key kind")
-    schema = _schema_at(model, location)
+    schema = schema_at(model, location)
     remedy = f"expected {_describe(schema)}"
     value = details["input"]
     if "enum" in schema and isinstance(value, str):
@@ -129,58 +133,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _written_path(data: object, location: tuple[str | int, ...], missing: bool) -> KeyPath:
-    """Return the part of `location` that is in the file; tags of unions are not."""
-    path: list[str | int] = []
-    for position, part in enumerate(location):
-        inside = isinstance(data, dict) and part in data
-        if inside or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
-            data = data[part]  # type: ignore[index]  # just looked
-        elif not (missing and position == len(location) - 1):
-            continue
-        path.append(part)
-    return tuple(path)
-
-
-# --- walking the JSON Schema ------------------------------------------------------------------
-@cache
-def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema()
-
-
-def _resolve(model: type[BaseModel], schema: Schema) -> Schema:
-    """Follow a reference, and take the first branch of a union that is not null."""
-    for _ in range(8):
-        if "$ref" in schema:
-            schema = _json_schema(model)["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-        elif len(schema.get("allOf", ())) == 1:
-            schema = schema["allOf"][0]
-        elif branches := [b for b in schema.get("anyOf", ()) if b.get("type") != "null"]:
-            schema = branches[0]
-        else:
-            break
-    return schema
-
-
-def _schema_at(model: type[BaseModel], location: tuple[str | int, ...]) -> Schema:
-    """Return the schema at `location`, empty when it cannot be told."""
-    schema = _resolve(model, _json_schema(model))
-    for part in location:
-        tagged = schema.get("discriminator", {}).get("mapping", {})
-        if part in tagged:
-            step: Schema = {"$ref": tagged[part]}
-        elif isinstance(part, int):
-            step = schema.get("items", {})
-        elif part in schema.get("properties", {}):
-            step = schema["properties"][part]
-        else:
-            patterns = list(schema.get("patternProperties", {}).values())
-            more = patterns[0] if patterns else schema.get("additionalProperties")
-            step = more if isinstance(more, dict) else {}
-        schema = _resolve(model, step)
-    return schema
-
-
+# --- what the schema expects ----------------------------------------------------------------------
 def _describe(schema: Schema) -> str:
     """Return what the schema expects, in words."""
     if "enum" in schema:
