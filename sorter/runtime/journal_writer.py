@@ -163,6 +163,10 @@ class JournalWriter:
                         self._next_step, self.run, info.initial_tick_100us, info.initial_state
                     ),
                 )
+            if before is not None and before.first_step == before.next_step:
+                # A controller that cannot begin is started again every few seconds, for days.
+                execute("DELETE FROM runs WHERE run = ?", (before.run,))
+                execute("DELETE FROM run_files WHERE run = ?", (before.run,))
 
     def _look_back(self, begin: BeginRun) -> tuple[RunInfo, Run | None, list[ParcelRow]]:
         """Return what this run says, the run before, and the parcels it left on the line."""

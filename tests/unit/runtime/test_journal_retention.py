@@ -146,6 +146,18 @@ def test_starts_that_came_to_nothing_do_not_fill_the_journal(path):
         assert reader.files(reader.runs()[0].run) == dict(INFO.files)
 
 
+def test_a_controller_that_never_gets_to_work_leaves_one_start_behind(path):
+    """Its PLC is off, or another controller commands it: nothing is tidied up, for days."""
+    sizes = []
+    for _ in range(20):
+        ThreadedJournal(path, INFO, 0.001).close()
+        sizes.append(path.stat().st_size)
+    assert sizes[-1] == sizes[2]
+    with JournalReader(path) as reader:
+        assert [run.run for run in reader.runs()] == [20]
+        assert reader.files(20) == dict(INFO.files)
+
+
 def test_a_run_without_a_step_takes_no_reserve(path):
     limits = Limits(reserve_bytes=100_000)
     ThreadedJournal(path, INFO, 0.001, limits=limits, calendar_s=lambda: 50 * DAY_S).close()
