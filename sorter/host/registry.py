@@ -161,10 +161,11 @@ class Registry:
                 Path(name).parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(name, timeout=busy_timeout_s, isolation_level=None)
             try:
+                is_new = _is_new(connection, name)  # first: what is not ours stays as it is
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA secure_delete = ON")
-                if _is_new(connection, name):
+                if is_new:
                     connection.execute("BEGIN IMMEDIATE")
                     for statement in (_SCHEMA, *_INDEXES):
                         connection.execute(statement)

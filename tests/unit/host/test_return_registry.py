@@ -119,8 +119,10 @@ def test_what_is_no_registry_is_refused(tmp_path):
     other.execute("CREATE TABLE t (x)")
     other.commit()
     other.close()
+    before = (tmp_path / "other.sqlite").read_bytes()
     with pytest.raises(ReturnsFileError, match="not a return registry"):
         Registry.open(tmp_path / "other.sqlite")
+    assert (tmp_path / "other.sqlite").read_bytes() == before
     with pytest.raises(ReturnsFileError, match="not a file"):
         Registry.create(tmp_path)
 
