@@ -23,7 +23,7 @@ from sorter.ports import Clock, FieldBus
 from sorter.runtime.clock import Pause
 from sorter.runtime.journal import DEFAULT_COMMIT_STEPS, InlineJournal, ThreadedJournal
 from sorter.runtime.journal_retention import Limits
-from sorter.runtime.logs import errors_only
+from sorter.runtime.logs import warnings_counted
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.scan_loop import LoopTiming
 from sorter.runtime.truth_file import TruthRow
@@ -89,9 +89,6 @@ class ClosedLine:
     ) -> float:
         """Run a controller to the end; see :class:`~sorter.app.drained.UntilDrained`.
 
-        Of what goes wrong on a line of virtual time there is a count in the summary: minutes of it
-        pass in a second, and what the log says then is no news for anybody.
-
         Returns
         -------
         float
@@ -101,7 +98,7 @@ class ClosedLine:
             drained, self.clock, controller.state, self.loaded.layout, ended, progress
         )
         started_s = time.perf_counter()
-        with no_collections(), errors_only():
+        with no_collections():
             asyncio.run(controller.loop.run(until))
         return time.perf_counter() - started_s
 
@@ -136,10 +133,14 @@ def run_on(
     started_s = time.perf_counter()
     journal = line.journal(journal_path)
     controller = line.controller(journal)
-    line.run(controller, drained, lambda: True, progress)
+    # Minutes of virtual time pass in a second: a warning is no news then, but their count is.
+    with warnings_counted() as warnings:
+        line.run(controller, drained, lambda: True, progress)
     wall_s = time.perf_counter() - started_s
     found = reconcile_rows(journal.parcels(), line.loaded.layout.chute_names, truth())
-    return summary_of(controller, journal, line.loaded, "in_process", wall_s, found)
+    summary = summary_of(controller, journal, line.loaded, "in_process", wall_s, found)
+    summary["alarms"] = {**warnings, **summary["alarms"]}
+    return summary
 
 
 def pause_on(clock: Clock, bus: FieldBus) -> Pause:

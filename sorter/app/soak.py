@@ -18,6 +18,7 @@ from sorter.app.assembly import Controller
 from sorter.app.closed import ClosedLine
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_retention import Limits
+from sorter.runtime.logs import warnings_counted
 from sorter.runtime.reconcile import reconcile_rows
 from sorter.runtime.soak_report import TENTHS, Latency, SampleLog, look_at, report
 from sorter.runtime.truth_file import TruthRow
@@ -142,7 +143,8 @@ def soak_on(
         soak.look(opened)
         progress(opened)
 
-    wall_s = line.run(controller, rounds.drained, soak.round_ended, passed)
+    with warnings_counted() as warnings:  # as in ``run_on``
+        wall_s = line.run(controller, rounds.drained, soak.round_ended, passed)
     return report(
         soak.samples.samples(),
         soak.latencies,
@@ -154,6 +156,6 @@ def soak_on(
             "unaccounted": soak.unaccounted,
             "truth_mismatches": soak.mismatches,
             "details": soak.details,
-            "alarms": controller.metrics.alarm_counts(),
+            "alarms": {**warnings, **controller.metrics.alarm_counts()},
         },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO, cast
@@ -27,14 +28,25 @@ KEPT_MESSAGES: Final = 1024
 
 
 @contextmanager
-def errors_only() -> Iterator[None]:
-    """Write no line below an error meanwhile; what is only to be counted is no news."""
-    before = structlog.get_config()["wrapper_class"]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+def warnings_counted() -> Iterator[Counter[str]]:
+    """Write no line below an error meanwhile; yield how many warnings there were of each name."""
+    counts: Counter[str] = Counter()
+
+    def count(
+        _logger: object, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if method in ("error", "critical", "exception"):
+            return event
+        if method == "warning":
+            counts[str(event["event"])] += 1
+        raise structlog.DropEvent
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[count, *before])
     try:
-        yield
+        yield counts
     finally:
-        structlog.configure(wrapper_class=before)
+        structlog.configure(processors=before)
 
 
 class RateLimiter:

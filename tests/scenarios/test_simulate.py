@@ -89,12 +89,15 @@ def test_another_sort_plan_shows_as_the_first_difference(tmp_path: Path) -> None
 def test_what_goes_wrong_is_counted_and_not_printed(tmp_path: Path) -> None:
     path = tmp_path / "scenario.yaml"
     path.write_text(
-        f"kind: scenario\nname: worn\nline: {LINE}\ndiverters: {{fail_rate: 0.05}}\n", "utf-8"
+        f"kind: scenario\nname: worn\nline: {LINE}\ndiverters: {{fail_rate: 0.05}}\n"
+        "faults: [{kind: plc_frozen, at_s: 10, for_s: 3}]\n",
+        "utf-8",
     )
     done = sorter("simulate", str(path), "--parcels", "300", "--seed", "2", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
     assert summary["alarms"]["divert_failed"] > 5
+    assert summary["alarms"]["link_stale"] == 1
     told = Console(width=200, record=True, file=StringIO())
     told.print(summary_view(summary))
     shown = rf"divert failed +{summary['alarms']['divert_failed']}\b"
