@@ -1,6 +1,7 @@
 r"""Return files in this project's own format, and the import of both known formats.
 
-The own format is UTF-8 CSV with a header line; one line is one announced return:
+The own format is UTF-8 CSV with a header line; one record is one announced return, and a quoted
+field may hold line ends:
 
 ===============  ========  ======================================================================
 column           needed    meaning
