@@ -50,6 +50,17 @@ class Controller:
         self.client.link_restored()
 
 
+def one_in(times: int, beat: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    """Return what beats at one of so many calls."""
+    calls = iter(range(1, 1_000_000))
+
+    async def now_and_then() -> None:
+        if next(calls) % times == 0:
+            await beat()
+
+    return now_and_then
+
+
 async def commanding(bench: Bench, epoch: int) -> Controller:
     """Return a controller that the PLC follows."""
     controller = Controller(bench, epoch)
@@ -101,16 +112,8 @@ async def test_a_living_controller_is_left_alone(every: int) -> None:
     """Also when its heartbeat moves more slowly than it is looked at: 100 ms are allowed."""
     bench = Bench()
     first = await commanding(bench, OTHER)
-    looks = 0
-
-    async def beat_now_and_then() -> None:
-        nonlocal looks
-        looks += 1
-        if looks % every == 0:
-            await first.beat()
-
     second = Controller(bench, EPOCH)
-    second.pause.do = beat_now_and_then
+    second.pause.do = one_in(every, first.beat)
     with (
         capture_logs() as logs,
         pytest.raises(
@@ -155,7 +158,7 @@ async def test_who_was_overtaken_waits_and_goes_on_when_the_other_one_is_silent(
     bench.edge(3)
     # One that was never taken over, and is for the belt as it was then.
     first.client.window.put(fire_row(1, parcel=1, fire=90_000))
-    first.pause.do = second.beat
+    first.pause.do = one_in(3, second.beat)  # at first its own block is still there
     attempts = 0
 
     def give_up() -> bool:
