@@ -20,13 +20,15 @@ from typing import BinaryIO, Final
 
 from sorter.errors import ReturnsFileError
 from sorter.files import open_regular
-from sorter.host.barcode import FNC1, read_payload
+from sorter.host.barcode import read_payload
 from sorter.host.csv_records import RawRecord, read_records
 from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
 
 MAX_LABEL_BYTES: Final = 227
 """What one scan result of the wire contract holds."""
 MAX_VALUE_CENTS: Final = 10**12
+_UNSENT: Final = re.compile("[\\x00-\\x1c\\x1e\\x1f]")
+"""Control characters but the separator of GS1 fields."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 NEEDED_COLUMNS: Final = {
@@ -233,10 +235,9 @@ def identity_of_label(label: str) -> str:
     if len(label.encode()) > MAX_LABEL_BYTES:
         raise LineRejected(f"label is longer than {MAX_LABEL_BYTES} bytes")
     # Scanners pad with some of these at the ends, where a reading drops them; labels have none.
-    unsent = next((sign for sign in label if sign < " " and sign != FNC1), None)
-    if unsent is not None:
+    if unsent := _UNSENT.search(label):
         raise LineRejected(
-            f"label is not legible: holds control characters ({unsent!a}), which no label has"
+            f"label is not legible: holds control characters ({unsent[0]!a}), which no label has"
         )
     reading = read_payload(label.encode())
     if not reading.legible:
