@@ -199,7 +199,8 @@ def parcel_measured(
     event: Rows, parcels: Rows, registers: Rows, line: Rows, scales: Rows, outcomes: Rows
 ) -> None:
     """Take in what a scale measured."""
-    position = scales[StationColumn.POSITION, event[EventColumn.SOURCE]]
+    scale = event[EventColumn.SOURCE]
+    position = scales[StationColumn.POSITION, scale]
     encoder = event[EventColumn.ENCODER]
     row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, NONE)
     if row == NONE:
@@ -213,7 +214,7 @@ def parcel_measured(
     parcels[ParcelColumn.ATTENTION, row] |= FACTS
     parcels[ParcelColumn.DUE, row] = 0
     parcel = parcels[ParcelColumn.ID, row]
-    add_outcome(outcomes, registers, parcel, OutcomeKind.MEASURED, weight_g, NONE, NONE, encoder)
+    add_outcome(outcomes, registers, parcel, OutcomeKind.MEASURED, weight_g, scale, NONE, encoder)
 
 
 @kernel("void(int64[::1], int64[:, ::1], int64)")
@@ -314,4 +315,4 @@ def parcel_scanned(
     parcels[ParcelColumn.ATTENTION, row] |= FACTS
     parcels[ParcelColumn.DUE, row] = 0
     parcel = parcels[ParcelColumn.ID, row]
-    add_outcome(outcomes, registers, parcel, OutcomeKind.SCANNED, verdict, NONE, NONE, encoder)
+    add_outcome(outcomes, registers, parcel, OutcomeKind.SCANNED, verdict, scanner, NONE, encoder)

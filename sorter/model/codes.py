@@ -179,9 +179,9 @@ class OutcomeKind(IntEnum):
     SEEN = 2
     """``value`` = eye index."""
     SCANNED = 3
-    """``value`` = :class:`ScanVerdict`."""
+    """``value`` = :class:`ScanVerdict`; scanner index in the place of ``chute`` (-1: none)."""
     MEASURED = 4
-    """``value`` = weight in grams."""
+    """``value`` = weight in grams; scale index in the place of ``chute``."""
     CLASSIFIED = 5
     """``value`` = :class:`Disposition` (or -1), ``cause`` = exception cause (or -1)."""
     PASSED = 6

@@ -34,7 +34,7 @@ from sorter.model.columns import (
 from sorter.runtime.journal_checks import damaged
 from sorter.runtime.journal_codec import Step
 from sorter.runtime.journal_info import LineNames, Run
-from sorter.runtime.journal_parcels import ParcelRow, code_text
+from sorter.runtime.journal_parcels import ParcelRow, code_text, read_behind
 from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.journal_words import (
     candidate_words,
@@ -130,13 +130,20 @@ _REPORTED_BY: Final[dict[int, tuple[EventKind, ...]]] = {
 }
 
 
+_SOURCE_IN: Final[dict[int, OutcomeColumn]] = {
+    EventKind.PARCEL_PASSED: OutcomeColumn.VALUE,
+    EventKind.PARCEL_MEASURED: OutcomeColumn.CHUTE,
+}
+"""Where an outcome has the eye or scale whose report it follows from."""
+
+
 def _event_behind(row: CodedRow, events: list[CodedRow]) -> CodedRow | None:
     """Return the PLC's report that an outcome follows from, None when it follows from silence."""
     kinds = _REPORTED_BY.get(row[OutcomeColumn.KIND], ())
     for event in events:
         if event[EventColumn.KIND] in kinds:
-            at_eye = event[EventColumn.KIND] == EventKind.PARCEL_PASSED
-            here = not at_eye or event[EventColumn.SOURCE] == row[OutcomeColumn.VALUE]
+            column = _SOURCE_IN.get(event[EventColumn.KIND])
+            here = column is None or row[column] == event[EventColumn.SOURCE]
             if here and event[EventColumn.ENCODER] == row[OutcomeColumn.ENCODER]:
                 return event
     return None
@@ -265,13 +272,12 @@ class _Teller:
     def _take_scan(self, step: Step, row: CodedRow) -> None:
         encoder = row[OutcomeColumn.ENCODER]
         verdict = word(ScanVerdict, row[OutcomeColumn.VALUE])
-        scans = step.inputs.scans.tolist()
-        index = next((i for i, s in enumerate(scans) if s[ScanColumn.ENCODER] == encoder), None)
+        index = read_behind(row, step.reads)
         if index is None:
             text = f"{verdict}: no scanner reported anything in time"
             self._add(step, (encoder, NONE), "scan", text, {"verdict": verdict, "codes": []})
             return
-        scan, read = scans[index], step.reads[index]
+        scan, read = step.inputs.scans[index].tolist(), step.reads[index]
         scanner = name_of(self.names.scanners, scan[ScanColumn.SCANNER])
         codes = [code_text(code) for code in read.codes]
         known = scan[ScanColumn.KNOWN] == 1

@@ -28,6 +28,7 @@ _KIND: Final = int(OutcomeColumn.KIND)
 _VALUE: Final = int(OutcomeColumn.VALUE)
 _CAUSE: Final = int(OutcomeColumn.CAUSE)
 _ENCODER: Final = int(OutcomeColumn.ENCODER)
+_SCANNER: Final = int(OutcomeColumn.CHUTE)
 _OUTCOMES_AT: Final = 5
 """Where a group counts the outcomes of a step."""
 _LOOK_BOOT: Final = 0
@@ -281,12 +282,23 @@ def codes_of(scanned_row: Sequence[int], reads: Sequence[ScanRead]) -> tuple[byt
 
     A no-read may be concluded without any scanner result; then there is none.
     """
-    encoder = scanned_row[_ENCODER]
-    for read in reads:
-        if read.encoder_count == encoder:
-            return read.codes
+    index = read_behind(scanned_row, reads)
+    if index is not None:
+        return reads[index].codes
     sure = len(reads) == 1 and scanned_row[_VALUE] != ScanVerdict.NO_READ
     return reads[0].codes if sure else ()
+
+
+def read_behind(scanned_row: Sequence[int], reads: Sequence[ScanRead]) -> int | None:
+    """Return which of a step's scanner results a SCANNED outcome follows from, if any.
+
+    Two scanners may read at the same count.
+    """
+    scanner, encoder = scanned_row[_SCANNER], scanned_row[_ENCODER]
+    for index, read in enumerate(reads):
+        if read.encoder_count == encoder and read.scanner_idx == scanner:
+            return index
+    return None
 
 
 def code_text(code: bytes) -> str:

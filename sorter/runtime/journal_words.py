@@ -120,11 +120,16 @@ def outcome_words(row: Sequence[int], names: LineNames) -> dict[str, Any]:
         value = name_of(names.eyes, row[OutcomeColumn.VALUE])
     elif kind in _VALUE_CODES:
         value = word(_VALUE_CODES[kind], row[OutcomeColumn.VALUE])
+    where, known = "chute", names.chutes
+    if kind == OutcomeKind.SCANNED:
+        where, known = "scanner", names.scanners
+    elif kind == OutcomeKind.MEASURED:
+        where, known = "scale", names.scales
     return {
         "parcel": row[OutcomeColumn.PARCEL],
         "kind": word(OutcomeKind, kind),
         "value": value,
-        "chute": name_of(names.chutes, row[OutcomeColumn.CHUTE]),
+        where: name_of(known, row[OutcomeColumn.CHUTE]),
         "cause": word(_CAUSE_CODES.get(kind, Cause), row[OutcomeColumn.CAUSE]),
         "encoder": row[OutcomeColumn.ENCODER],
     }

@@ -379,6 +379,8 @@ def _in_words(row: list[int]) -> str:
             return f"{kind.name}{where or ' ' + _name(EYES, value)}{why}"
         case OutcomeKind.SCANNED:
             return f"SCANNED {ScanVerdict(value).name}"
+        case OutcomeKind.MEASURED:
+            return f"MEASURED {value}"
         case OutcomeKind.CLASSIFIED:
             return f"CLASSIFIED {Cause(cause).name if cause >= 0 else Disposition(value).name}"
         case OutcomeKind.PASSED:

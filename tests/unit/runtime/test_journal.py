@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,10 @@ from journal_samples import INFO, assert_same, parcel_life, parcel_step, steps
 from sorter.errors import JournalError
 from sorter.host.registry import Registry
 from sorter.model.codes import FinalDisposition, OutcomeKind
+from sorter.model.columns import OutcomeColumn, ScanColumn
+from sorter.model.frames import ScanRead
 from sorter.ports import Acknowledged
+from sorter.runtime.explain import explain
 from sorter.runtime.journal import InlineJournal, ThreadedJournal
 from sorter.runtime.journal_store import JournalReader
 
@@ -363,3 +367,24 @@ def test_a_parcel_with_two_codes_is_found_by_both(path):
     with JournalReader(path) as reader:
         assert reader.parcels_with_code("RMA-1") == [1]
         assert reader.parcels_with_code("\\xff\x1dB") == [1]
+
+
+def test_two_scanners_that_read_at_the_same_count_are_told_apart(path):
+    """Two parcels inducted abreast reach their scanners at one count, in one step."""
+    now_ns, inputs, _, decided = parcel_step(1, OutcomeKind.SCANNED, 5, code=b"")
+    inputs.scans = np.repeat(inputs.scans, 2, axis=0)
+    inputs.scans[:, ScanColumn.SEQ] = 5, 6
+    inputs.scans[:, ScanColumn.SCANNER] = 0, 1
+    decided.outcomes = np.repeat(decided.outcomes, 2, axis=0)
+    decided.outcomes[:, OutcomeColumn.PARCEL] = 1, 2
+    decided.outcomes[:, OutcomeColumn.CHUTE] = 0, 1  # where a scan's outcome has the scanner
+    reads = (ScanRead(5, 0, 500, -1, (b"RMA-1",)), ScanRead(6, 1, 500, -1, (b"RMA-2",)))
+    opened = [parcel_step(parcel, OutcomeKind.OPENED, parcel) for parcel in (1, 2)]
+    write(path, [*opened, (now_ns, inputs, reads, decided)])
+    with JournalReader(path) as reader:
+        assert reader.parcels_with_code("RMA-1") == [1]
+        assert reader.parcels_with_code("RMA-2") == [2]
+    for code in ("RMA-1", "RMA-2"):
+        (story,) = explain(path, code)
+        (scan,) = [moment for moment in story.moments if moment.what == "scan"]
+        assert scan.details["codes"] == [code]
