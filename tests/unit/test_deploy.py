@@ -45,6 +45,30 @@ def test_the_unit_leaves_little_exposed(runnable):
     assert float(exposure[1]) <= MOST_EXPOSED
 
 
+@pytest.mark.parametrize(
+    ("number", "first", "holds"),
+    [
+        (1, "python3 -m pip download --require-hashes", "tar cf parcel-sorter.tar"),
+        (2, "mkdir -p /opt/parcel-sorter", "pip install --no-index"),
+        (3, "service:", "  journal: /var/lib/parcel-sorter/"),
+        (4, "cd /opt/parcel-sorter", "systemctl enable --now parcel-sorter"),
+    ],
+)
+def test_the_rehearsal_runs_what_the_readme_says(number, first, holds):
+    script, readme = UNIT.parent / "rehearse.sh", UNIT.parent / "README.md"
+    block = subprocess.run(
+        ["bash", str(script), "block", str(number), str(readme)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert block.startswith(first)
+    assert holds in block
+    named = re.findall(r"(?:deploy|config)/[\w./-]*\w", block)
+    assert all((UNIT.parents[1] / one).exists() for one in named), named
+
+
 def test_the_unit_restarts_what_hangs_and_never_gives_up():
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
