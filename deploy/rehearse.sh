@@ -154,9 +154,9 @@ prepare_parcels(Path("/srv/feed"), 400, 9000.0, 1, None)'
     process=$(of_unit MainPID) && kill -STOP "$process"
     is "standing still: the watchdog starts it again" 'until_true 60 another_process'
     is "and the log says where it stood" \
-        'journalctl --unit parcel-sorter --output cat | grep -q "Current thread"'
+        'journalctl --unit parcel-sorter --output cat | grep "Current thread" >/dev/null' # not -q: pipefail
     is "the belt is empty" \
-        "until_true 400 'journalctl --unit plc-sim --lines 1 --output cat | grep -q \"\\\"on_line\\\": 0,.*\\\"ended\\\": 400\"'"
+        "until_true 400 'journalctl --unit plc-sim --lines 1 --output cat | grep \"\\\"on_line\\\": 0,.*\\\"ended\\\": 400\" >/dev/null'"
     sleep 5 && systemctl stop parcel-sorter
     is "every parcel is accounted for, as in the truth" '.venv/bin/python -c "
 from sorter.runtime.reconcile import reconcile
