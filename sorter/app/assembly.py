@@ -96,7 +96,8 @@ def assemble(
     mailbox = loaded.line_file.io.mailbox
     client = MailboxClient(bus, mailbox, controller_epoch)
     state, catch_up = _where_to_begin(loaded, client, journal, taken_over)
-    contest = Contest(client, bus, mailbox.word_order == "low_first", pause)
+    epoch_before = taken_over.epoch_before if taken_over else 0
+    contest = Contest(client, bus, mailbox.word_order == "low_first", pause, epoch_before)
     supervisor = LinkSupervisor(bus, clock, generator, pause=pause, contest=contest)
     metrics = LineMetrics(loaded.layout)
     loop = ScanLoop(

@@ -20,7 +20,7 @@ from sorter.app.assembly import Controller, assemble, limits_of, summary_of
 from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.app.metrics_files import metrics_of
-from sorter.app.recovery import Recovery
+from sorter.app.recovery import EPOCH_NOTE, Recovery
 from sorter.config.load import LoadedLine
 from sorter.errors import ConfigError
 from sorter.host.late import LateAsker
@@ -98,7 +98,8 @@ async def _run_live(
     with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
         erase_expired_returns(registry, service.registry_retention_days)
         host = RegistryHost(registry, loaded.policy, asker=asker)
-        recovery = Recovery(loaded, {"protocol": io.protocol})
+        epoch = secrets.randbelow(0xFFFFFFFE) + 1
+        recovery = Recovery(loaded, {"protocol": io.protocol, EPOCH_NOTE: str(epoch)})
         journal = ThreadedJournal(
             options.journal or loaded.journal_path,
             recovery.begin_run,
@@ -119,7 +120,7 @@ async def _run_live(
             bus=bus,
             host=host,
             journal=journal,
-            controller_epoch=secrets.randbelow(0xFFFFFFFE) + 1,
+            controller_epoch=epoch,
             timing=LoopTiming(),
             generator=np.random.default_rng(),
             taken_over=recovery.found,

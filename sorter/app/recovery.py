@@ -8,7 +8,7 @@ its configuration would have decided otherwise, and then nothing that was known 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,8 @@ from sorter.runtime.journal_info import Run
 from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.replay import difference_from, own_inputs
 
+EPOCH_NOTE: Final = "controller_epoch"
+"""Key of the note in which a run keeps the controller epoch with which it began."""
 STATE_CAPACITY: Final = 2048
 FARTHEST_STEPS: Final = 20_000
 """Steps decided again at most, some seconds: the PLC's rings hold what comes meanwhile, no more."""
@@ -47,6 +49,8 @@ class TakenOver:
         Why parcels were given up, if any were.
     story : str
         One sentence for people.
+    epoch_before : int
+        Controller epoch with which the run before began, 0 when that is not known.
     """
 
     state: State
@@ -56,6 +60,7 @@ class TakenOver:
     steps: int
     given_up_cause: Cause
     story: str
+    epoch_before: int = 0
 
 
 def fresh_state(loaded: LoadedLine) -> State:
@@ -88,7 +93,8 @@ class Recovery:
         """Look back and return what is to be kept about the run that begins."""
         run = reader.last_run()
         if run is not None:
-            self.found = found = self._look_back(reader, run)
+            epoch_before = _number(run.notes.get(EPOCH_NOTE, ""))
+            self.found = found = replace(self._look_back(reader, run), epoch_before=epoch_before)
             tell = self._log.info if found.resumed else self._log.warning
             tell("looked_back", resumed=found.resumed, story=found.story)
         found, loaded = self.found, self._loaded
@@ -185,6 +191,11 @@ def _beginnings(reader: JournalReader, run: Run) -> Iterator[tuple[int, int, byt
     for snapshot in reader.snapshots(run):
         yield snapshot.step, snapshot.tick_100us, snapshot.state or None
     yield run.first_step, 0, run.initial_state or b""
+
+
+def _number(text: str) -> int:
+    """Return a note as a number; a journal is a file, and may hold anything."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else 0
 
 
 def _last_encoder(reader: JournalReader, run: Run) -> int | None:

@@ -22,6 +22,10 @@ from sorter.runtime.mailbox_client import MailboxClient
 BETWEEN_LOOKS_S: Final = 0.05
 STILL_LOOKS: Final = 5
 """A controller writes its heartbeat every 100 ms at least: after 250 ms without it, it is gone."""
+STILL_LOOKS_BEHIND_OWN_RUN: Final = 1
+"""The run before in the own journal is over, or its lock would not be free; unless on a copy."""
+EPOCHS_OF_A_RUN: Final = 1000
+"""A run counts its epoch up by one at each PLC start and each contest."""
 MOVES_OF_A_LIVING_ONE: Final = 3
 """One late write of a controller that is dead can still arrive; a bus has one under way at most."""
 
@@ -39,6 +43,8 @@ class Contest:
         The low word of a u32 lies at the lower address.
     pause : callable
         Waits for so many seconds.
+    epoch_before : int
+        With which the run before began, 0 when that is not known.
 
     Attributes
     ----------
@@ -48,11 +54,19 @@ class Contest:
         How often that has begun.
     """
 
-    def __init__(self, client: MailboxClient, bus: FieldBus, low_first: bool, pause: Pause) -> None:
+    def __init__(
+        self,
+        client: MailboxClient,
+        bus: FieldBus,
+        low_first: bool,
+        pause: Pause,
+        epoch_before: int = 0,
+    ) -> None:
         self._client = client
         self._bus = bus
         self._low_first = int(low_first)
         self._pause = pause
+        self._epoch_before = epoch_before
         self._log = structlog.get_logger("sorter.contest")
         self.contested = False
         self.times = 0
@@ -60,8 +74,8 @@ class Contest:
     async def admit(self) -> None:
         """Return when nobody else commands the PLC; only looks, writes nothing.
 
-        What a controller that was killed has left behind is watched for a quarter of a second,
-        what this one has written itself not at all.
+        What another controller that was killed has left behind is watched for a quarter of a
+        second, what the run before left a fifth of that, what this one has written not at all.
 
         Raises
         ------
@@ -74,7 +88,7 @@ class Contest:
         if not self.contested and seen[0] in (0, self._client.epoch):
             return
         still = moves = 0
-        while still < STILL_LOOKS:
+        while still < self._looks_at(seen[0]):
             await self._pause(BETWEEN_LOOKS_S)
             look = await self._look()
             if look == seen:
@@ -97,6 +111,11 @@ class Contest:
         if self.contested:
             self.contested = False
             self._log.info("controller_alone", link=self._bus.name, epoch=self._client.epoch)
+
+    def _looks_at(self, epoch: int) -> int:
+        """Return how often the block of an epoch must stand still for its writer to be dead."""
+        of_run_before = self._epoch_before and 0 <= epoch - self._epoch_before < EPOCHS_OF_A_RUN
+        return STILL_LOOKS_BEHIND_OWN_RUN if of_run_before else STILL_LOOKS
 
     async def _look(self) -> tuple[int, int]:
         """Return epoch and heartbeat in the command block."""

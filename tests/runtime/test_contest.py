@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from sorter.errors import LinkContested, LinkLost
 from sorter.model.mailbox import COMMAND_BOOT_ID, COMMAND_EPOCH
-from sorter.runtime.contest import MOVES_OF_A_LIVING_ONE, STILL_LOOKS, Contest
+from sorter.runtime.contest import BETWEEN_LOOKS_S, MOVES_OF_A_LIVING_ONE, STILL_LOOKS, Contest
 from sorter.runtime.mailbox_client import UNFOLLOWED_SCANS, MailboxClient
 from sorter.runtime.supervisor import LinkSupervisor
 
@@ -34,10 +34,10 @@ class Meanwhile:
 class Controller:
     """Client, contest and supervisor as they are assembled, on the bench."""
 
-    def __init__(self, bench: Bench, epoch: int) -> None:
+    def __init__(self, bench: Bench, epoch: int, epoch_before: int = 0) -> None:
         self.pause = Meanwhile()
         self.client = MailboxClient(bench, bench.mailbox, epoch)
-        contest = Contest(self.client, bench, low_first=False, pause=self.pause)
+        contest = Contest(self.client, bench, False, self.pause, epoch_before)
         self.link = LinkSupervisor(
             bench, bench, np.random.default_rng(1), pause=self.pause, contest=contest
         )
@@ -78,6 +78,25 @@ async def test_a_plc_that_no_controller_was_ever_at_is_taken_at_once() -> None:
     controller = Controller(Bench(), EPOCH)
     await controller.connect()
     assert controller.pause.taken == []
+
+
+@pytest.mark.parametrize("plc_starts_since", [0, 3])
+async def test_what_the_run_before_left_behind_costs_one_look(plc_starts_since: int) -> None:
+    bench = Bench()
+    await commanding(bench, OTHER + plc_starts_since)
+    second = Controller(bench, EPOCH, epoch_before=OTHER)
+    await second.connect()
+    assert second.pause.taken == [BETWEEN_LOOKS_S]
+
+
+async def test_a_run_before_that_lives_elsewhere_is_seen_all_the_same() -> None:
+    """The journal was copied to another machine while its controller ran."""
+    bench = Bench()
+    first = await commanding(bench, OTHER)
+    second = Controller(bench, EPOCH, epoch_before=OTHER)
+    second.pause.do = first.beat
+    with pytest.raises(LinkContested):
+        await second.connect()
 
 
 async def test_what_a_killed_controller_left_behind_costs_a_quarter_of_a_second() -> None:
