@@ -60,9 +60,16 @@ class SampleStore:
     def __init__(self, bounds: tuple[float, ...], capacity: int = SAMPLE_CAPACITY) -> None:
         self._bounds = np.array(bounds)
         self._capacity = capacity
-        self._kept = np.empty(min(4096, capacity), np.int64)
-        self._generator = np.random.default_rng(0)
+        # All of it at once: the system gives a page when it is written, and a store that grows
+        # would leave a hole of each size behind.
+        self._kept = np.empty(capacity, np.int64)
         self.buckets = np.zeros(len(bounds) + 1, np.int64)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._generator = np.random.default_rng(0)
+        self.buckets[:] = 0
         self.total = 0
         self.count = 0
 
@@ -74,8 +81,7 @@ class SampleStore:
         self.buckets += np.bincount(slots, minlength=len(self.buckets))
         self.total += int(samples.sum())
         room = max(0, min(len(samples), self._capacity - self.count))
-        if room:
-            self._keep(samples[:room])
+        self._kept[self.count : self.count + room] = samples[:room]
         if room < len(samples):
             self._replace(samples[room:], self.count + room)
         self.count += len(samples)
@@ -83,14 +89,6 @@ class SampleStore:
     def samples(self) -> Samples:
         """Return a copy of the kept samples."""
         return self._kept[: min(self.count, self._capacity)].copy()
-
-    def _keep(self, samples: Samples) -> None:
-        end = self.count + len(samples)
-        if end > len(self._kept):
-            grown = np.empty(min(self._capacity, max(end, 2 * len(self._kept))), np.int64)
-            grown[: self.count] = self._kept[: self.count]
-            self._kept = grown
-        self._kept[self.count : end] = samples
 
     def _replace(self, samples: Samples, seen: int) -> None:
         ordinals = np.arange(seen + 1, seen + len(samples) + 1)
@@ -325,7 +323,7 @@ class LineMetrics:
     def take_latencies(self) -> Samples:
         """Return the latencies as :meth:`latency_ns` and begin anew, the histogram as well."""
         taken = self.latency_ns()
-        self.latency = SampleStore(_LATENCY_BOUNDS_NS)
+        self.latency.forget()
         return taken
 
     def slack_ms(self) -> NDArray[np.float64]:
