@@ -19,6 +19,7 @@ import uvloop
 from sorter.app.assembly import Controller, assemble, limits_of, summary_of
 from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
+from sorter.app.memory import fill_numpy_cache
 from sorter.app.metrics_files import metrics_of
 from sorter.app.recovery import EPOCH_NOTE, Recovery
 from sorter.config.load import LoadedLine
@@ -139,7 +140,7 @@ async def _run_live(
             service.metrics.host, port, collector, certificates, tls=metrics.context()
         )
         ready["metrics_port"] = server.port
-        _freeze_what_exists()
+        _settle_memory()
         try:
             await controller.loop.run(_stop_on_signal(manager))
         finally:
@@ -149,8 +150,9 @@ async def _run_live(
     return summary_of(controller, journal, loaded, io.protocol, time.perf_counter() - started_s)
 
 
-def _freeze_what_exists() -> None:
+def _settle_memory() -> None:
     """Let the collector never look again at what lives as long as the process."""
+    fill_numpy_cache()
     gc.collect()
     gc.freeze()
     gc.enable()

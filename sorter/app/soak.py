@@ -16,6 +16,7 @@ from typing import Any
 
 from sorter.app.assembly import Controller
 from sorter.app.closed import ClosedLine
+from sorter.app.memory import fill_numpy_cache
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.logs import warnings_counted
@@ -134,6 +135,7 @@ def soak_on(
     dict
         See :func:`~sorter.runtime.soak_report.report`.
     """
+    fill_numpy_cache()
     journal = line.journal(journal_path, Limits(max_bytes=journal_bytes))
     controller = line.controller(journal)
     chute_names = line.loaded.layout.chute_names
