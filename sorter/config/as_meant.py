@@ -1,8 +1,8 @@
 """Read a misspelt word as the one it looks like, where only few are known.
 
 What stands in ``chuts:`` is then checked in the same go as if it were ``chutes:``, and a line of
-``topology: lop`` as a loop. Of keys, only those of sections and lists are taken so: a number under
-a misspelt key may be in another unit, too.
+``topology: lop`` as a loop. Keys of numbers are not taken so: the number may be in another unit,
+too.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from sorter.config.wording import as_written
 
 _MOST: Final = 16
 """Put right in one file; each may hold another."""
-_TYPES: Final = {"object": dict, "array": list}
+_TYPES: Final = {"object": dict, "array": list, "string": str}
 
 
-def as_meant(document: Document, model: type[BaseModel]) -> Document:
-    """Return the document with misspelt sections and choices put right."""
-    for _ in range(_MOST):
-        renamed = _one_put_right(document, model)
-        if renamed is None:
-            break
-        document = renamed
-    return document
+def as_meant(document: Document, model: type[BaseModel]) -> list[Document]:
+    """Return the document with one misspelt word after the other put right; none: empty."""
+    steps: list[Document] = []
+    while len(steps) < _MOST and (better := _one_put_right(document, model)):
+        document = better
+        steps.append(document)
+    return steps
 
 
 def _one_put_right(document: Document, model: type[BaseModel]) -> Document | None:
@@ -63,6 +62,6 @@ def _near(written: object, known: list[str]) -> str | None:
 
 
 def _holds(model: type[BaseModel], schema: Schema, value: object) -> bool:
-    """Say whether the schema is that of a section or list like `value`."""
+    """Say whether the schema is that of a section, list or text like `value`."""
     kind = resolve(model, schema).get("type")
     return kind in _TYPES and isinstance(value, _TYPES[kind])

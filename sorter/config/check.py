@@ -30,7 +30,7 @@ from sorter.config.models import (
     Service,
     SortPlanFile,
 )
-from sorter.config.readings import Readings, certain
+from sorter.config.readings import MOST_PROBLEMS, Readings, certain
 from sorter.config.wording import closest, validate
 from sorter.errors import ConfigError, Problem
 
@@ -298,10 +298,13 @@ class CheckRun:
         said = document.data.get("kind")
         is_another = isinstance(said, str) and said != kind and said in kind_names()
         if (document.name, kind) not in self._read:
-            _, written = validate(document, model)
-            meant = document if is_another else as_meant(document, model)
-            exact, problems = validate(meant, model)
-            self._note(one for one in (*written, *problems) if not self._is_said(one))
+            exact, problems = validate(document, model)
+            found, meant = list(problems), document
+            if problems and not is_another and len(problems) <= MOST_PROBLEMS:
+                for meant in as_meant(document, model):
+                    exact, problems = validate(meant, model)
+                    found += problems
+            self._note(one for one in found if not self._is_said(one))
             self._read[document.name, kind] = Readings(meant, model, exact, problems)
         return None if is_another else self._read[document.name, kind]
 

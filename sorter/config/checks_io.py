@@ -6,8 +6,10 @@ its line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
+from string import Formatter
 from typing import Final
 
 from sorter.config.checks_line import LineCheck
@@ -19,6 +21,7 @@ from sorter.model.mailbox import COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS, STATUS_
 
 IoCheck = Callable[[Io, Document], list[Problem]]
 LAST_REGISTER: Final = 65535
+_PADDING: Final = re.compile(r"(0?[1-9])?d?")
 
 
 def mailbox_blocks_are_apart(io: Io, document: Document) -> list[Problem]:
@@ -82,11 +85,7 @@ def tag_names_have_their_index(io: Io, document: Document) -> list[Problem]:
     problems = []
     for key, index in (("event_page", "page"), ("scan_slot", "slot")):
         pattern = getattr(io.opcua.tags, key)
-        try:
-            distinct = pattern.format(**{index: 1}) != pattern.format(**{index: 2})
-        except (LookupError, ValueError, AttributeError):
-            distinct = False
-        if not distinct:
+        if not _has_just(pattern, index):
             problems.append(
                 document.problem(
                     ("io", "opcua", "tags", key),
@@ -95,6 +94,18 @@ def tag_names_have_their_index(io: Io, document: Document) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _has_just(pattern: str, index: str) -> bool:
+    """Say whether a pattern has its index, perhaps padded as in ``{slot:03}``, and no other."""
+    try:
+        parts = [part for part in Formatter().parse(pattern) if part[1] is not None]
+    except ValueError:
+        return False
+    return bool(parts) and all(
+        name == index and _PADDING.fullmatch(padding or "") and not conversion
+        for _, name, padding, conversion in parts
+    )
 
 
 def endpoint_is_opc_tcp(io: Io, document: Document) -> list[Problem]:

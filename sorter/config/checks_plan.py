@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -202,10 +204,13 @@ def capacity_suffices(file: LineFile, plan: SortPlanFile, document: Document) ->
     """
     line = file.line
     chutes = {chute.name: chute for chute in line.chutes}
-    if len(chutes) < len(line.chutes):
-        return []  # nobody can tell which chute is meant: the line's own checks say so
     order = {name: index for index, name in enumerate(chutes)}
-    rates = [_emptied_per_h(chute, line) for chute in chutes.values()]
+    # Of a name given twice nobody can tell which chute is meant: the line's own checks say so.
+    twice = {name for name, times in Counter(one.name for one in line.chutes).items() if times > 1}
+    rates = [
+        math.inf if chute.name in twice else _emptied_per_h(chute, line)
+        for chute in chutes.values()
+    ]
     choices = [
         sorted({order[name] for group in route.groups for name in group if name in order})
         for route in plan.routes

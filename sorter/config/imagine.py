@@ -30,6 +30,7 @@ ROUNDS: Final = 4
 MOST_ITEMS: Final = 256
 MOST_HOLES: Final = 4
 _MOST_NEAR: Final = 4
+_MOST_COMPARED: Final = 16
 MADE_UP: Final = "Imagined"
 """Begins names that nobody wrote."""
 _RENAMED: Final = 1
@@ -47,7 +48,8 @@ class Variation:
     name : str
         What the unreadable name `hole` is taken for; a made-up name if empty.
     hole : int
-        Counted over the unreadable names of all holes, in the order pydantic reports them.
+        Counted over the unreadable names of all holes, in the order pydantic reports them; from
+        the fourth on they are all taken for `name`.
     """
 
     number: int = 0
@@ -94,7 +96,7 @@ class Imagination:
             if parent is None or (details["type"] == "missing" and path[-1] in parent):
                 continue
             if is_key:
-                parent[self._name(str(path[-1]))] = parent.pop(path[-1], None)
+                self._mend_key(parent, path[-1], schema_at(self._model, location[:-1]))
             elif details["type"] == "extra_forbidden":
                 self._take_out(parent, path[-1], schema_at(self._model, location[:-1]))
             else:
@@ -102,6 +104,12 @@ class Imagination:
                 parent[path[-1]] = self._value(schema, written=details["input"])
 
     # --- keys ------------------------------------------------------------------------------------
+    def _mend_key(self, parent: Any, key: str | int, section: Schema) -> None:
+        """Take a key that is no name for some name; leave out one that is no code."""
+        value = parent.pop(key, None)
+        if NAME_PATTERN in section.get("patternProperties", {}):
+            parent[self._name(key)] = value
+
     def _take_out(self, parent: Any, key: str | int, section: Schema) -> None:
         """Take an unknown key out; it may have been meant for any key that is not written."""
         if not isinstance(parent, dict) or key not in parent:
@@ -120,10 +128,12 @@ class Imagination:
     # --- values ----------------------------------------------------------------------------------
     def _value(self, schema: Schema, name: str = "", written: object = None) -> Any:
         """Return something the schema allows; `name` is used for names inside, if given."""
-        if self._variation.number == 0 and "default" in schema:
+        names_names = NAME_PATTERN in schema.get("patternProperties", {})
+        if self._variation.number == 0 and "default" in schema and not names_names:
             return schema["default"]
         if {"type": "null"} in schema.get("anyOf", ()) and self._variation.number % 2:
             return None
+        written = written if isinstance(written, str) else None
         schema = resolve(self._model, schema)
         if mapping := schema.get("discriminator", {}).get("mapping", {}):
             return self._value({"$ref": self._one_of(list(mapping.values()))}, name)
@@ -158,23 +168,30 @@ class Imagination:
     def _name(self, written: object = None) -> str:
         number, hole = self._variation.number, len(self.unreadable)
         near: list[str] = []
-        if number == 0 and hole < MOST_HOLES:
-            near = difflib.get_close_matches(str(written), self._names, n=_MOST_NEAR)
+        if number == 0 and hole < _MOST_COMPARED and isinstance(written, str):
+            near = difflib.get_close_matches(written, self._names, n=_MOST_NEAR)
         self.unreadable.append(near)
-        if self._variation.name and hole == self._variation.hole:
+        if self._variation.name and min(hole, MOST_HOLES - 1) == self._variation.hole:
             return self._variation.name
         return f"{MADE_UP}{number}.{hole}"
 
     def _list(self, schema: Schema, name: str) -> list[Any]:
-        """Return as few items as may be, or one for each name that somebody may refer to."""
+        """Return few items, or one, or one for each name that somebody may refer to."""
         items = schema.get("items", {})
-        if self._variation.number % 2 and not name and self._names:
+        turn, mode = divmod(self._variation.number, 3)
+        if mode == 1 and not name and self._names:
             most = min(len(self._names), schema.get("maxItems", MOST_ITEMS))
-            return [self._value(items, self._names[index]) for index in range(most)]
-        return [self._value(items, name) for _ in range(schema.get("minItems", 0))]
+            names = np.roll(self._names, -turn * most)[:most].tolist()
+            return [self._value(items, each) for each in names]
+        least = max(schema.get("minItems", 0), 1 if name or mode else 0)
+        return [self._value(items, name) for _ in range(least)]
 
     def _mapping(self, schema: Schema, name: str) -> dict[str, Any]:
         properties = schema.get("properties", {})
+        if NAME_PATTERN in schema.get("patternProperties", {}):
+            target = self._name()
+            every = self._names if self._variation.number % 3 == 1 or self._variation.name else ()
+            return dict.fromkeys(every, target)
         if self._variation.number == 0:
             properties = {key: properties[key] for key in schema.get("required", ())}
         return {key: self._value(value, name) for key, value in properties.items()}

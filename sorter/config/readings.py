@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -138,8 +139,11 @@ def _of_unreadable_names(
     said = " ".join(f"{problem.problem} {problem.key_path}" for problem in sure)
     order = sorted(names, key=lambda name: name not in said)
     for file in files:
-        for hole, near in enumerate(file.unreadable_names(names)[:MOST_HOLES]):
-            for number, name in enumerate(near or order[:_MOST_NAMES], start=VARIATIONS):
+        holes = file.unreadable_names(names)
+        last = holes[MOST_HOLES - 1 :]
+        together = [list(dict.fromkeys(chain.from_iterable(last))) if all(last) else []]
+        for hole, near in enumerate(holes[: MOST_HOLES - 1] + (together if last else [])):
+            for number, name in enumerate((near or order)[:_MOST_NAMES], start=VARIATIONS):
                 yield Variation(number, name, hole)
 
 

@@ -41,9 +41,13 @@ def validate(document: Document, model: type[ModelType]) -> tuple[ModelType | No
     try:
         return as_written(document.data, model), []
     except ValidationError as error:
+        all_found = error.errors(include_url=False, include_context=True)
+        # pydantic counts what could be read of a list: where nothing could, the items say why.
+        with_items = {one["loc"][:end] for one in all_found for end in range(len(one["loc"]))}
         found = [
             _translate(document, model, details)
-            for details in error.errors(include_url=False, include_context=True)
+            for details in all_found
+            if details["type"] != "too_short" or details["loc"] not in with_items
         ]
         return None, list(dict.fromkeys(found))
 

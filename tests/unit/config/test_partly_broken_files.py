@@ -80,14 +80,107 @@ def test_what_can_be_read_is_checked_in_the_same_go(
     assert {problem.key_path for problem in problems} == key_paths
 
 
-def test_files_of_a_misspelt_reference_are_not_guessed(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("sort_plam: sort_plan.yaml", ["service.sort_plam", "overflow.repair"]),
+        ("sort_plam: no_such.yaml", ["service.sort_plam", "service.sort_plan"]),
+        ("colour: sort_plan.yaml", ["service.colour"]),
+        ("sort_plan: [sort_plan.yaml]", ["service.sort_plan"]),
+    ],
+)
+def test_a_misspelt_reference_is_followed_where_it_is_clear(
+    config: Path, reference: str, found: list[str]
+) -> None:
     path = config / LINE
-    text = path.read_text("utf-8")
-    text = text.replace("  sort_plan: sort_plan.yaml", "  sort_plam: other_plan.yaml")
+    text = path.read_text("utf-8").replace("sort_plan: sort_plan.yaml", reference)
     path.write_text(text, "utf-8")
     plan = config / PLAN
     plan.write_text(plan.read_text("utf-8").replace("repair: inspect", "repair: repair"), "utf-8")
-    assert [problem.key_path for problem in check_files([path])] == ["service.sort_plam"]
+    key_paths = {problem.key_path for problem in check_files([path])}
+    assert key_paths - {"routes[11].grades"} == set(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        # A key that is no code, beside what the rest of its file says of others.
+        (
+            [
+                (POLICY, "  PL: 14", "  pl: 14"),
+                (POLICY, "[A], categories: [beauty]", "[A], categories: [bauty]"),
+            ],
+            {"window_days.pl", "rules[1].categories"},
+        ),
+        # Misspelt sections, with mistakes of form inside.
+        (
+            [
+                (LINE, "  chutes:", "  chuts:"),
+                (
+                    LINE,
+                    "{name: A02, position_mm: 9800,",
+                    "{name: A02, position_mm: 9800, sied: left,",
+                ),
+            ],
+            {"line.chuts", "line.chutes", "line.chutes[1].sied"},
+        ),
+        (
+            [
+                (POLICY, "\nrules:", "\nrulez:"),
+                (
+                    POLICY,
+                    "[A], categories: [beauty], reasons:",
+                    "[A], categories: [beauty], reason:",
+                ),
+            ],
+            {"rulez", "rules", "rules[1].reason"},
+        ),
+    ],
+)
+def test_nothing_waits_for_another_round(
+    config: Path, change: list[tuple[str, str, str]], found: set[str]
+) -> None:
+    for file, old, new in change:
+        text = (config / file).read_text("utf-8")
+        assert text.count(old) == 1, old
+        (config / file).write_text(text.replace(old, new), "utf-8")
+    assert {problem.key_path for problem in check_files([config / LINE])} == found
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "key_path"),
+    [
+        (LINE, "{name: A13,", "{name: ,", "line.chutes[12].name"),
+        (LINE, "{name: A13,", "{name: 13,", "line.chutes[12].name"),
+        (PLAN, "groups: [[A07]]", "groups: A07", "routes[4].groups"),
+        (PLAN, "groups: [[A07]]", "groups: [[7]]", "routes[4].groups[0][0]"),
+        (PLAN, "groups: [[A07]], ", "", "routes[4].groups"),
+        (PLAN, "groups: [[A04, B04]]", "groups: [A04, B04]", "routes[3].groups[0]"),
+        (POLICY, "\ncategories: [fashion,", "\ncategories: fashion # [", "categories"),
+        (POLICY, "[A], categories: [beauty]", "[A], categories: beauty", "rules[1].categories"),
+        (PLAN, "overflow:\n", "overflow: []\nx:\n", "overflow"),
+    ],
+)
+def test_a_broken_value_accuses_no_other(
+    config: Path, file: str, old: str, new: str, key_path: str
+) -> None:
+    text = (config / file).read_text("utf-8")
+    assert text.count(old) == 1, old
+    (config / file).write_text(text.replace(old, new), "utf-8")
+    problems = check_files([config / LINE])
+    assert key_path in {problem.key_path for problem in problems}
+    beyond_form = [one for one in problems if " is not allowed here" not in one.problem]
+    assert [one for one in beyond_form if "key" not in one.problem] == []
+
+
+def test_more_broken_names_than_are_tried_one_by_one_accuse_no_other(config: Path) -> None:
+    text = (config / LINE).read_text("utf-8")
+    for name in ("A02", "A03", "A07", "A08", "A12", "B02", "B07"):
+        text = text.replace(f"{{name: {name},", f"{{name: {name[0]} {name[1:]},")
+    (config / LINE).write_text(text, "utf-8")
+    assert {problem.problem[-19:] for problem in check_files([config / LINE])} == {
+        " is not allowed here"[-19:]
+    }
 
 
 def test_the_line_of_a_broken_scenario_is_checked(config: Path) -> None:
