@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Final, Self
 
 from sorter.errors import ReturnsFileError
 from sorter.files import JOURNAL_ID, NOT_A_FILE, REGISTRY_ID, may_be_database, mistaken_database
+from sorter.host.registry_errors import explained
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
@@ -154,7 +154,7 @@ class Registry:
             How long to wait for another process that has locked the file.
         """
         name = str(path)
-        with _explained(name):
+        with explained(name):
             if name != ":memory:":
                 if not may_be_database(name):
                     raise ReturnsFileError(f"{name}: {NOT_A_FILE}; name another registry")
@@ -202,7 +202,7 @@ class Registry:
             Consumed once; may be larger than memory.
         """
         before = self.count()
-        with _explained(self._name):
+        with explained(self._name):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 cursor = self._connection.executemany(_UPSERT, map(_to_row, returns))
@@ -228,7 +228,7 @@ class Registry:
         return self._erased(deleted) if deleted else Erased(0, traceless=True)
 
     def _delete(self, where: str, value: bytes | str | int) -> int:
-        with _explained(self._name):
+        with explained(self._name):
             statement = f"DELETE FROM returns WHERE {where}"  # noqa: S608 - three fixed texts
             deleted = self._connection.execute(statement, (value,)).rowcount
         self._own_changes += bool(deleted)
@@ -236,13 +236,13 @@ class Registry:
 
     def _erased(self, deleted: int) -> Erased:
         """Empty the log: until then it holds what has been overwritten in the file."""
-        with _explained(self._name):
+        with explained(self._name):
             busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return Erased(deleted, traceless=not busy)
 
     def lookup(self, text: str) -> AnnouncedReturn | None:
         """Return the record whose label or identity is exactly `text`."""
-        with _explained(self._name):
+        with explained(self._name):
             for where in (" WHERE label = ?", " WHERE identity = ?"):
                 row = self._connection.execute(_SELECT + where, (_storable(text),)).fetchone()
                 if row is not None:
@@ -265,18 +265,18 @@ class Registry:
 
     def all_facts(self, limit: int) -> Iterator[FactsRow]:
         """Yield the newest `limit` rows of facts."""
-        with _explained(self._name):
+        with explained(self._name):
             yield from self._connection.execute(_FACTS + " ORDER BY row DESC LIMIT ?", (limit,))
 
     def count(self) -> int:
         """Return how many records there are."""
-        with _explained(self._name):
+        with explained(self._name):
             row = self._connection.execute("SELECT count(*) FROM returns").fetchone()
         return int(row[0])
 
     def returns(self, limit: int = -1) -> Iterator[AnnouncedReturn]:
         """Yield records by time of announcement, those without one in order of import."""
-        with _explained(self._name):
+        with explained(self._name):
             order = " ORDER BY announced_at, row LIMIT ?"
             for row in self._connection.execute(_SELECT + order, (limit,)):
                 yield _from_row(row)
@@ -322,31 +322,6 @@ def store(returns: Iterable[AnnouncedReturn], where: Registry | Path) -> ImportC
         with Registry.create(where) as registry:
             return registry.import_many(chain((first,), rest))
     return ImportCount(0, 0)
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into one sentence for people."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        problem = (isinstance(error, OSError) and error.strerror) or error
-        raise ReturnsFileError(
-            f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
-        ) from error
-
-
-def _remedy(error: sqlite3.Error | OSError) -> str:
-    """Return what to do about it."""
-    # Extended codes keep the kind of error in their lowest byte.
-    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
-    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "another process is writing it: try again when that has ended"
-    if kind == sqlite3.SQLITE_FULL:
-        return "make room on its disk"
-    if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return "name another file, or import the returns into a new one"
-    return "its folder must be there and both may be written; correct that, or name another file"
 
 
 def _is_new(connection: sqlite3.Connection, name: str) -> bool:

@@ -1,0 +1,34 @@
+"""Says in one sentence why the registry's file cannot be used, and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sorter.errors import ReturnsFileError
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into one sentence for people."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        problem = (isinstance(error, OSError) and error.strerror) or error
+        raise ReturnsFileError(
+            f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
+        ) from error
+
+
+def _remedy(error: sqlite3.Error | OSError) -> str:
+    """Return what to do about it."""
+    # Extended codes keep the kind of error in their lowest byte.
+    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another process is writing it: try again when that has ended"
+    if kind == sqlite3.SQLITE_FULL:
+        return "make room on its disk"
+    if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return "name another file, or import the returns into a new one"
+    return "its folder must be there and both may be written; correct that, or name another file"
