@@ -92,6 +92,7 @@ async def _run_live(
     clock = MonotonicClock()
     _set_up_logs(loaded, clock)
     manager = ServiceManager.from_environment(os.environ, clock)
+    asked_to_stop = _stop_on_signal(manager)
     io = link_of(loaded, options.link)
     bus = field_bus(io, clock)
     service = loaded.line_file.service
@@ -142,7 +143,7 @@ async def _run_live(
         ready["metrics_port"] = server.port
         _settle_memory()
         try:
-            await controller.loop.run(_stop_on_signal(manager))
+            await controller.loop.run(asked_to_stop)
         finally:
             _ignore_stop_signals()
             manager.close()

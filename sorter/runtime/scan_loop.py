@@ -131,7 +131,7 @@ class ScanLoop(Generic[StateT]):
         """Run until `finished` says so, then deliver, commit and close.
 
         Connects first unless the supervisor already is. `finished` is asked once per step and
-        between attempts to reconnect.
+        while connecting, also for the first time: nothing has been decided then.
 
         Raises
         ------
@@ -141,8 +141,12 @@ class ScanLoop(Generic[StateT]):
             When the journal cannot keep a step: without a record the line must not go on.
         """
         try:
-            if not self._supervisor.connected:
-                await self._supervisor.connect(self._timing.startup_s)
+            supervisor = self._supervisor
+            if not supervisor.connected and not await supervisor.connect(
+                self._timing.startup_s, finished
+            ):
+                self._log.info("stopped_while_connecting", link=supervisor.name)
+                return
             self._client.link_restored()
             while not finished():
                 try:
@@ -151,8 +155,10 @@ class ScanLoop(Generic[StateT]):
                     if not await self._mend(error, finished):
                         break
             await self._deliver()
-            # Not after an error: the state may then be ahead of what the journal has taken.
-            self._journal.snapshot(self._tick_100us, self._state.to_bytes())
+            # Not after an error: the state may then be ahead of what the journal has taken. Nor
+            # without a step: the journal has the state already, with a time that is known.
+            if self._boot_id:
+                self._journal.snapshot(self._tick_100us, self._state.to_bytes())
         finally:
             self._metrics.ready = False
             self._metrics.flush()

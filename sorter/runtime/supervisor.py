@@ -17,6 +17,8 @@ from sorter.runtime.contest import Contest
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+BETWEEN_QUESTIONS_S = 0.05
+"""How often an attempt that is under way is interrupted by the question whether to give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,19 @@ class LinkSupervisor:
         """How often that has begun."""
         return 0 if self._contest is None else self._contest.times
 
-    async def connect(self, within_s: float) -> None:
+    async def connect(self, within_s: float, give_up: Callable[[], bool] = bool) -> bool:
         """Open the link for the first time.
+
+        Parameters
+        ----------
+        within_s : float
+        give_up : callable
+            Asked between the attempts, and while one is under way.
+
+        Returns
+        -------
+        bool
+            False when given up.
 
         Raises
         ------
@@ -139,10 +152,12 @@ class LinkSupervisor:
         """
         deadline_ns = self._clock.now_ns() + int(within_s * NS_PER_S)
         problems: dict[str, int] = {}
-        while True:
-            problem = await self._attempt()
+        while not give_up():
+            problem = await self._attempt_unless(give_up)
             if problem is None:
-                return
+                return True
+            if give_up():
+                return False
             if isinstance(problem, LinkContested):
                 raise problem
             problems[problem.problem] = problems.get(problem.problem, 0) + 1
@@ -151,6 +166,7 @@ class LinkSupervisor:
                 listed = "; ".join(f"{text} ({count} x)" for text, count in problems.items())
                 raise LinkLost(self.name, f"not connected within {within_s:g} s: {listed}")
             await self._pause(delay_s)
+        return False
 
     async def reconnect(self, error: LinkError, give_up: Callable[[], bool]) -> bool:
         """Close a broken link and open it again, however long that takes.
@@ -160,7 +176,7 @@ class LinkSupervisor:
         error : LinkError
             How the link was found broken.
         give_up : callable
-            Asked between the attempts.
+            Asked between the attempts, and while one is under way.
 
         Returns
         -------
@@ -179,10 +195,10 @@ class LinkSupervisor:
             await self._pause(self._next_delay_s())
             if give_up():
                 return False
-            problem = await self._attempt()
+            problem = await self._attempt_unless(give_up)
             if problem is None:
                 return True
-            if not isinstance(problem, LinkContested):
+            if not isinstance(problem, LinkContested) and not give_up():
                 self._log.warning("link_not_connected", link=problem.link, problem=problem.problem)
         return False
 
@@ -219,6 +235,23 @@ class LinkSupervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._policy.connect_deadline_s):
                 await self._bus.close()
+
+    async def _attempt_unless(self, give_up: Callable[[], bool]) -> LinkError | None:
+        """Try to connect once, but no longer than until told to give up; return what was wrong.
+
+        A peer that does not answer holds an attempt for seconds: nobody should wait for it who
+        wants the controller to stop.
+        """
+        attempt = asyncio.create_task(self._attempt(), name="attempt to connect")
+        try:
+            while not attempt.done():
+                if give_up():
+                    return LinkLost(self.name, "given up while connecting")
+                await asyncio.wait([attempt], timeout=BETWEEN_QUESTIONS_S)
+        finally:
+            attempt.cancel()
+            await asyncio.wait([attempt], timeout=self._policy.connect_deadline_s)
+        return attempt.result()
 
     async def _attempt(self) -> LinkError | None:
         """Try to connect once; return what was wrong."""

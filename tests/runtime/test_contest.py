@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -199,6 +200,20 @@ async def test_who_was_overtaken_waits_and_goes_on_when_the_other_one_is_silent(
     assert [entry["event"] for entry in logs] == ["controller_contested", "controller_alone"]
     assert (first.link.contested, first.link.contests) == (False, 1)
     await _goes_on(bench, first)
+
+
+async def test_who_is_told_to_stop_while_it_looks_has_no_contest() -> None:
+    bench = Bench()
+    await commanding(bench, OTHER)
+    second = Controller(bench, EPOCH)
+    looks = second.pause.taken
+    second.pause.do = asyncio.Event().wait
+    written = len(bench.written)
+    with capture_logs() as logs:
+        async with asyncio.timeout(30):
+            assert not await second.link.connect(60.0, lambda: bool(looks))
+    assert (second.link.contested, second.link.connected, logs) == (False, False, [])
+    assert len(bench.written) == written
 
 
 async def _goes_on(bench: Bench, first: Controller) -> None:

@@ -26,6 +26,7 @@ from sorter.model.codes import FinalDisposition
 from sorter.model.frames import Decisions, Inputs
 from sorter.ports import Clock, FieldBus
 from sorter.runtime.journal import InlineJournal, RunInfo
+from sorter.runtime.journal_store import JournalReader
 from sorter.runtime.mailbox_client import MailboxClient
 from sorter.runtime.metrics import LineMetrics
 from sorter.runtime.scan_loop import LoopTiming, ScanLoop
@@ -43,10 +44,17 @@ def line() -> LoadedLine:
 class Parts:
     """A controller around one bus."""
 
-    def __init__(self, line: LoadedLine, bus: FieldBus, clock: Clock, mailbox: Mailbox) -> None:
+    def __init__(
+        self,
+        line: LoadedLine,
+        bus: FieldBus,
+        clock: Clock,
+        mailbox: Mailbox,
+        journal: InlineJournal | None = None,
+    ) -> None:
         self.bus = bus
         self.registry = Registry.create(":memory:")
-        self.journal = InlineJournal(
+        self.journal = journal or InlineJournal(
             None, RunInfo(line.layout, line.plan, line.files, {}, 2048), commit_steps=1
         )
         self.state = State.create(line.layout, line.plan, line.policy)
@@ -241,6 +249,33 @@ async def test_start_without_a_plc_fails_with_one_error_and_closes(
     assert not parts.steps
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_stop_before_the_first_step_leaves_the_state_as_it_was_found(
+    line: LoadedLine, bench: Bench, tmp_path: Path, connected: bool
+) -> None:
+    """A snapshot of its own would lay a time that nobody knows over the one that is known."""
+    known = State.create(line.layout, line.plan, line.policy).to_bytes()
+    path = tmp_path / "journal.sqlite"
+    info = RunInfo(line.layout, line.plan, line.files, {}, 2048, known, initial_tick_100us=4711)
+    parts = Parts(line, bench, bench, bench.mailbox, InlineJournal(path, info))
+    questions = 0
+
+    def finished() -> bool:
+        nonlocal questions
+        questions += 1
+        return bench.connections > 0 if connected else questions > 1
+
+    await parts.run(finished)
+    assert bench.connections == int(connected)
+    assert (parts.steps, bench.exchanges) == ([], 0)
+    with JournalReader(path) as reader:
+        run = reader.last_run()
+        assert run is not None
+        assert run.ended_cleanly
+        assert [snapshot.tick_100us for snapshot in reader.snapshots(run)] == [4711]
+        assert not list(reader.steps(run.first_step, run.next_step))
+
+
 async def test_journal_that_cannot_keep_a_step_stops_the_line(parts: Parts, bench: Bench) -> None:
     def full(*_step: object) -> None:
         raise JournalError("disk full")
@@ -257,6 +292,7 @@ async def test_other_tasks_run_although_the_bus_never_suspends(parts: Parts, ben
     async def signal() -> None:
         stop.set()
 
+    assert await parts.link.connect(1.0)
     task = asyncio.create_task(signal())
     await parts.run(stop.is_set)
     await task

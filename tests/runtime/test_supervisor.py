@@ -54,7 +54,7 @@ async def test_first_connection_after_some_failures() -> None:
     bench = Bench()
     bench.connect_faults = [LinkLost("bench", "refused")] * 3
     link, pauses = supervised(bench)
-    await link.connect(10.0)
+    assert await link.connect(10.0)
     assert link.connected
     assert not link.up, "up only when the heartbeat moves"
     assert (link.failures, link.reconnects, len(pauses.taken)) == (3, 0, 3)
@@ -144,6 +144,41 @@ async def test_giving_up_between_attempts() -> None:
     assert len(pauses.taken) == 4
     assert bench.closed == 1
     assert link.last_problem == "refused"
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_giving_up_while_an_attempt_hangs(first: bool) -> None:
+    bench = Bench()
+    asked: list[str] = []
+
+    async def hang() -> None:
+        asked.append("connect")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asked.append("cancelled")
+
+    def give_up() -> bool:
+        return bool(asked)
+
+    bench.connect = hang  # type: ignore[method-assign]
+    link, _ = supervised(bench, policy=LinkPolicy(connect_deadline_s=60))
+    with capture_logs() as logs:
+        async with asyncio.timeout(30):
+            if first:
+                assert not await link.connect(60.0, give_up)
+            else:
+                assert not await link.reconnect(LinkLost("bench", "cut"), give_up)
+    assert asked == ["connect", "cancelled"]
+    assert not link.connected
+    assert logs == []
+
+
+async def test_who_is_to_stop_already_does_not_knock() -> None:
+    bench = Bench()
+    link, _ = supervised(bench)
+    assert not await link.connect(10.0, lambda: True)
+    assert bench.connections == 0
 
 
 async def test_a_connect_that_hangs_ends_at_its_deadline() -> None:

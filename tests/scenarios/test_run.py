@@ -87,6 +87,44 @@ async def test_a_signal_stops_it_cleanly(
     assert summary["journal_sha256"]
 
 
+@pytest.mark.parametrize(
+    ("number", "hangs_up"),
+    [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGTERM, True)],
+)
+async def test_a_signal_stops_it_while_no_plc_answers(
+    number: signal.Signals, hangs_up: bool, tmp_path: Path
+) -> None:
+    """The peer accepts connections and says nothing, or hangs up each time."""
+    called = asyncio.Event()
+    open_ends: list[asyncio.StreamWriter] = []
+
+    def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if hangs_up:
+            writer.close()
+        else:
+            open_ends.append(writer)
+        called.set()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    process = controller(tmp_path, server.sockets[0].getsockname()[1])
+    await process.start()
+    try:
+        await asyncio.wait_for(called.wait(), START_S)
+        os.kill(process.pid, number)
+        await process.wait_for("stopped", STOP_S)
+    finally:
+        code = await process.stop(STOP_S)
+        server.close()
+        for writer in open_ends:
+            writer.close()
+    assert code == 0, process.stderr_tail()
+    assert "stopped_while_connecting" in process.stderr_tail()
+    assert "Traceback" not in process.stderr_tail()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["parcels"], summary["decisions"]) == (0, 0)
+    assert summary["journal_sha256"]
+
+
 async def test_a_second_start_continues_the_same_journal(modbus_port: int, tmp_path: Path) -> None:
     for _ in range(2):
         process = controller(tmp_path, modbus_port)
