@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import normpath
+from os.path import abspath, dirname, join
 from typing import Final
 
 from sorter.config.checks_line import LineCheck
@@ -12,13 +12,14 @@ from sorter.config.models import LineFile
 from sorter.errors import Problem
 
 _WRITTEN: Final = ("registry", "journal")
-_READ: Final = ("sort_plan", "returns_policy")
+_CONFIGURATION: Final = ("sort_plan", "returns_policy")
+_KEY_PAIR: Final = ("certificate", "private_key")
 
 
 def written_files_are_no_others(file: LineFile, document: Document) -> list[Problem]:
     """Check that no two of the files that are written are one, nor any one that is read."""
     service = file.service
-    taken = {normpath(getattr(service, key)): f"service.{key}" for key in _READ}
+    taken = _read_files(file, document)
     named: list[tuple[KeyPath, str]] = [
         (("service", key), getattr(service, key)) for key in _WRITTEN
     ]
@@ -26,7 +27,7 @@ def written_files_are_no_others(file: LineFile, document: Document) -> list[Prob
         named.append((("service", "logs", "file"), service.logs.file))
     problems = []
     for key_path, name in named:
-        path = normpath(name)
+        path = _absolute(name, document)
         if path in taken:
             problems.append(
                 document.problem(
@@ -37,6 +38,26 @@ def written_files_are_no_others(file: LineFile, document: Document) -> list[Prob
             )
         taken.setdefault(path, ".".join(map(str, key_path)))
     return problems
+
+
+def _read_files(file: LineFile, document: Document) -> dict[str, str]:
+    """Return what the line file and each file that it has read is called, by absolute path."""
+    service = file.service
+    read = {abspath(document.name): "the line file itself"}
+    for where, section, keys in (
+        ("service", service, _CONFIGURATION),
+        ("service.metrics", service.metrics, _KEY_PAIR),
+        ("io.certificates", file.io.certificates, _KEY_PAIR),
+    ):
+        for key in keys:
+            name = getattr(section, key)
+            if name is not None:
+                read.setdefault(_absolute(name, document), f"{where}.{key}")
+    return read
+
+
+def _absolute(name: str, document: Document) -> str:
+    return abspath(join(dirname(document.name), name))
 
 
 def reserve_is_small(file: LineFile, document: Document) -> list[Problem]:
