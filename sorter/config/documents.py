@@ -101,7 +101,15 @@ class Document:
 
     def problem(self, path: KeyPath, problem: str, remedy: str) -> Problem:
         """Return a problem at `path` of this file."""
-        return Problem(self.name, path_text(path), self.line_of(path), problem, remedy)
+        where, problem, remedy = map(_printable, (path_text(path), problem, remedy))
+        return Problem(self.name, where, self.line_of(path), problem, remedy)
+
+
+def _printable(text: str) -> str:
+    """Return the text with what a terminal would obey, or cannot show, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def path_text(path: KeyPath) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from sorter.config.section import Section
+from sorter.config.section import FileName, Section
 
 ApplicationUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*:[!-~]{1,200}$")]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
@@ -25,12 +25,12 @@ class Certificates(Section):
     One certificate serves OPC UA (application instance certificate) and Modbus/TCP Security.
     """
 
-    certificate: str = "../var/certs/controller/certificate.pem"
-    private_key: str = "../var/certs/controller/private_key.pem"
+    certificate: FileName = "../var/certs/controller/certificate.pem"
+    private_key: FileName = "../var/certs/controller/private_key.pem"
     """Must not be readable by other users."""
-    trusted: str = "../var/certs/controller/trusted"
+    trusted: FileName = "../var/certs/controller/trusted"
     """Folder with the certificates of authorities, or of single peers, that are trusted."""
-    revoked: str = "../var/certs/controller/revoked"
+    revoked: FileName = "../var/certs/controller/revoked"
     """Folder with certificate revocation lists; may be missing."""
 
 
@@ -48,11 +48,11 @@ class OpcUaSecurity(Section):
     """Must be in the certificate."""
     identity: Literal["password", "certificate"] = "password"
     user_name: UserName = "controller"
-    password_file: str = "../var/certs/controller/password"  # noqa: S105 - where it is
+    password_file: FileName = "../var/certs/controller/password"  # noqa: S105 - where it is
     password_environment: EnvironmentName | None = None
     """Environment variable with the password, instead of the file."""
-    user_certificate: str = "../var/certs/controller/user_certificate.pem"
-    user_private_key: str = "../var/certs/controller/user_private_key.pem"
+    user_certificate: FileName = "../var/certs/controller/user_certificate.pem"
+    user_private_key: FileName = "../var/certs/controller/user_private_key.pem"
 
 
 class ModbusTls(Section):

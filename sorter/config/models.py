@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sorter.config.link_security import Certificates, ModbusTls, OpcUaSecurity
-from sorter.config.section import NAME_PATTERN
+from sorter.config.section import NAME_PATTERN, FileName
 from sorter.config.section import Section as Section  # noqa: PLC0414 - for other kinds
 from sorter.model import mailbox
 
@@ -208,8 +208,8 @@ class Metrics(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
-    certificate: str | None = None
-    private_key: str | None = None
+    certificate: FileName | None = None
+    private_key: FileName | None = None
     """Must not be readable by other users."""
     accept_plain_text_off_loopback: bool = False
     """Allow plain HTTP on an address that other machines reach."""
@@ -232,7 +232,7 @@ class Logs(Section):
     """Log lines go to standard error, which systemd keeps; and to a file if one is named."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: str = ""
+    file: FileName = ""
     max_mb: Annotated[float, Field(gt=0, le=10_000)] = 16
     """Of one file; then a new one is begun."""
     files: Annotated[int, Field(ge=1, le=1000)] = 4
@@ -241,12 +241,12 @@ class Logs(Section):
 class Service(Section):
     """Files and endpoint of the control service; relative paths count from the line file."""
 
-    sort_plan: str = "sort_plan.yaml"
-    returns_policy: str = "returns_policy.yaml"
-    registry: str = "../var/returns.sqlite"
+    sort_plan: FileName = "sort_plan.yaml"
+    returns_policy: FileName = "returns_policy.yaml"
+    registry: FileName = "../var/returns.sqlite"
     registry_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     """Return records are erased so many days after their import."""
-    journal: str = "../var/journal.sqlite"
+    journal: FileName = "../var/journal.sqlite"
     metrics: Metrics = Metrics()
     retention: Retention = Retention()
     logs: Logs = Logs()

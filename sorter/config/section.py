@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$"
 """Of everything on a line that has a name."""
+FILE_NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""No control characters: no file has a zero byte in its name, and the others forge log lines."""
+
+FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
 
 
 class Section(BaseModel):

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sorter.config.documents import Document
 from sorter.config.schema_walk import Schema, schema_at, written_path
-from sorter.config.section import NAME_PATTERN
+from sorter.config.section import FILE_NAME_PATTERN, NAME_PATTERN
 from sorter.errors import Problem
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
@@ -23,6 +23,7 @@ _PATTERNS: Final = {
     NAME_PATTERN: (
         "a name: a letter, then letters, digits, _ . or -, at most 32 characters, like A01"
     ),
+    FILE_NAME_PATTERN: "a file name without control characters, like ../var/journal.sqlite",
     r"^[A-Z]{2}$": "two capital letters, like PL",
 }
 _EXAMPLES: Final = {

@@ -190,4 +190,13 @@ FORM = {
         "this is not YAML",
         "brackets",
     ),
+    "journal with a zero byte in its name": Break(
+        LINE,
+        "journal: ../var/journal.sqlite",
+        r'journal: "../var/a\0b.sqlite"',
+        "service.journal",
+        "journal: ",
+        r"'../var/a\x00b.sqlite' is not allowed here",
+        "a file name without control characters",
+    ),
 }

@@ -147,3 +147,30 @@ def test_a_good_line_with_anything_in_some_places(
         load_line_from_texts({key: as_yaml(content) for key, content in contents.items()})
     if not edits:
         assert check_files([folder / FILES[LINE]]) == []
+
+
+FILE_NAMES = {
+    "service": ("sort_plan", "returns_policy", "registry", "journal"),
+    "service.logs": ("file",),
+    "service.metrics": ("certificate", "private_key"),
+    "io.certificates": ("certificate", "private_key", "trusted", "revoked"),
+    "io.opcua.security": ("password_file", "user_certificate", "user_private_key"),
+}
+
+
+@pytest.mark.parametrize("character", ["\0", "\n", "\x1b", "\x7f", "\x85"])
+def test_a_control_character_in_a_file_name_is_refused_and_not_printed(
+    folder: Path, character: str
+) -> None:
+    line = json.loads(json.dumps(GOOD[LINE]))
+    for section, keys in FILE_NAMES.items():
+        place = line
+        for part in section.split("."):
+            place = place.setdefault(part, {})
+        place.update((key, f"a{character}b") for key in keys)
+    path = folder / "line.yaml"
+    path.write_text(json.dumps(line), "utf-8")
+    problems = check_files([path])
+    refused = {one.key_path for one in problems if "without control characters" in one.remedy}
+    assert refused == {f"{section}.{key}" for section, keys in FILE_NAMES.items() for key in keys}
+    assert all(str(problem).isprintable() for problem in problems)
