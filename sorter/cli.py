@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 from io import TextIOWrapper
+from typing import Final, NoReturn
 
 import typer
 
@@ -28,6 +30,8 @@ COMMAND_MODULES = (
     "certs",
 )
 """Modules of ``sorter.commands``; installed packages add more through ``sorter.commands``."""
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""Exit code of a command that Ctrl-C ended, as a shell says it."""
 
 
 def build(wanted: str = "") -> typer.Typer:
@@ -70,6 +74,17 @@ def main() -> None:
         # Whoever read the output has gone, e.g. `sorter explain ... | head`; nothing to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except KeyboardInterrupt:  # while the command was being loaded
+        _end_interrupted()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # what typer makes of it while the command works
+            _end_interrupted()
+        raise
     except (SorterError, OSError) as error:
         sys.stderr.write(f"sorter: {error}\n")
         raise SystemExit(getattr(error, "exit_code", SorterError.exit_code)) from error
+
+
+def _end_interrupted() -> NoReturn:
+    sys.stderr.write("sorter: interrupted before it was done\n")
+    raise SystemExit(INTERRUPTED) from None

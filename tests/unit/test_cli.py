@@ -86,6 +86,29 @@ def test_our_errors_are_one_message_and_exit_code_two(
     assert capsys.readouterr().err == "sorter: the belt is gone: look under the table\n"
 
 
+@pytest.mark.parametrize("loading", [True, False])
+def test_an_interrupt_is_one_message_and_exit_code_130(
+    loading: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(_: str) -> typer.Typer:
+        app = typer.Typer()
+
+        @app.command()
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        if loading:
+            interrupted()
+        return app
+
+    monkeypatch.setattr(cli, "build", build)
+    monkeypatch.setattr(sys, "argv", ["sorter"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "sorter: interrupted before it was done\n"
+
+
 def test_help_loads_no_kernel() -> None:
     program = (
         "import sys; from sorter.cli import build; build('run');"
