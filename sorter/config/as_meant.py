@@ -7,14 +7,13 @@ too.
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
 from sorter.config.documents import Document
 from sorter.config.schema_walk import Schema, resolve, schema_at, written_path
-from sorter.config.wording import as_written
+from sorter.config.wording import as_written, nearest
 
 _MOST: Final = 16
 """Put right in one file; each may hold another."""
@@ -42,7 +41,9 @@ def _one_put_right(document: Document, model: type[BaseModel]) -> Document | Non
         path = written_path(document.data, location, missing=False)
         if details["type"] == "literal_error":
             choices = schema_at(model, location).get("enum", ())
-            if near := _near(details["input"], [one for one in choices if isinstance(one, str)]):
+            if near := nearest(
+                str(details["input"]), [one for one in choices if isinstance(one, str)]
+            ):
                 return document.with_value(path, near)
         elif details["type"] == "extra_forbidden":
             section = document.value_at(path[:-1])
@@ -51,14 +52,9 @@ def _one_put_right(document: Document, model: type[BaseModel]) -> Document | Non
                 for key, schema in schema_at(model, location[:-1]).get("properties", {}).items()
                 if key not in section and _holds(model, schema, section[path[-1]])
             ]
-            if near := _near(path[-1], absent):
+            if near := nearest(str(path[-1]), absent):
                 return document.renamed(path, near)
     return None
-
-
-def _near(written: object, known: list[str]) -> str | None:
-    near = difflib.get_close_matches(str(written), known, n=1)
-    return near[0] if near else None
 
 
 def _holds(model: type[BaseModel], schema: Schema, value: object) -> bool:

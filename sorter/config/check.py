@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os.path
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from sorter.config.models import (
     SortPlanFile,
 )
 from sorter.config.readings import MOST_PROBLEMS, Readings, certain
-from sorter.config.wording import closest, validate
+from sorter.config.wording import closest, nearest, validate
 from sorter.errors import ConfigError, Problem
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
@@ -197,8 +196,10 @@ class CheckRun:
         if model is None:
             remedy = closest(kind, kind_names())
             self._add(document.problem(("kind",), f"{kind!r} is unknown", remedy))
-            if near := difflib.get_close_matches(kind, kind_names(), n=1):
-                self._check_as(document, path, near[0])
+            if near := nearest(kind, kind_names()):
+                self._check_as(document, path, near)
+            elif isinstance(document.data.get("line"), dict):
+                self.check_line(path)
             return
         other = self._readings(path, model, kind)
         if other is None or "line" not in model.model_fields:
@@ -235,7 +236,7 @@ class CheckRun:
                 ("kind",), "the file does not say what it is", f"write one of: {choices}"
             )
         )
-        return None
+        return "line" if isinstance(data.get("line"), dict) else None
 
     def _referred(
         self, document: Document, path: Path, key: KeyPath, fields: Mapping[str, FieldInfo]

@@ -13,14 +13,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sorter.config.schema_walk import Location, Schema, resolve, schema_at, written_path
 from sorter.config.section import NAME_PATTERN
-from sorter.config.wording import as_written
+from sorter.config.wording import as_written, nearest
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
 Mended = tuple[ModelType | None, list[list[str]]]
@@ -118,9 +118,9 @@ class Imagination:
         absent = {k: v for k, v in section.get("properties", {}).items() if k not in parent}
         if self._variation.number == 0:
             return
-        near = difflib.get_close_matches(str(key), list(absent), n=1)
-        if self._variation.number == _RENAMED and near:
-            parent[near[0]] = value
+        near = nearest(str(key), list(absent))
+        if self._variation.number == _RENAMED and near is not None:
+            parent[near] = value
             return
         for name, schema in absent.items():
             parent[name] = self._value(schema)
@@ -162,8 +162,7 @@ class Imagination:
         number = self._variation.number
         if self._choices == 1:
             return choices[number % len(choices)]
-        drawn = np.random.default_rng((number, self._choices)).integers(len(choices))
-        return choices[int(drawn)]
+        return choices[crc32(f"{number} {self._choices}".encode()) % len(choices)]
 
     def _name(self, written: object = None) -> str:
         number, hole = self._variation.number, len(self.unreadable)
@@ -181,7 +180,8 @@ class Imagination:
         turn, mode = divmod(self._variation.number, 3)
         if mode == 1 and not name and self._names:
             most = min(len(self._names), schema.get("maxItems", MOST_ITEMS))
-            names = np.roll(self._names, -turn * most)[:most].tolist()
+            start = turn * most % len(self._names)
+            names = [*self._names[start:], *self._names[:start]][:most]
             return [self._value(items, each) for each in names]
         least = max(schema.get("minItems", 0), 1 if name or mode else 0)
         return [self._value(items, name) for _ in range(least)]
@@ -192,7 +192,8 @@ class Imagination:
             target = self._name()
             every = self._names if self._variation.number % 3 == 1 or self._variation.name else ()
             return dict.fromkeys(every, target)
-        if self._variation.number == 0:
+        if self._variation.number == 0 or self._variation.name:
+            # With a name that is asked for elsewhere, nothing else shall stand in its way.
             properties = {key: properties[key] for key in schema.get("required", ())}
         return {key: self._value(value, name) for key, value in properties.items()}
 

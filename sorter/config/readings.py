@@ -26,7 +26,7 @@ MOST_PROBLEMS: Final = 200
 """Of form; with more, the file is something else altogether and nothing is made of the rest."""
 _MOST_NAMES: Final = 32
 _NAME: Final = re.compile(NAME_PATTERN)
-_MADE_UP: Final = re.compile(rf"(, )?\b{MADE_UP}[0-9.]+\b")
+_MADE_UP: Final = re.compile(rf"{MADE_UP}\d+\.\d+, |(, )?{MADE_UP}\d+\.\d+")
 _Asked = tuple[Variation, tuple[str, ...]]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -60,13 +61,21 @@ def as_written(data: object, model: type[ModelType]) -> ModelType:
     return model.model_validate_json(json.dumps(data), strict=True)
 
 
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that looks like `name`, if any does; letters may be large or small."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    # Of two letters, one wrong or both exchanged is as near as can be.
+    cutoff = 0.6 if len(name) > 2 else 0.5
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=cutoff)
+    return by_lower[near[0]] if near else None
+
+
 def closest(name: str, known: tuple[str, ...] | list[str]) -> str:
     """Return ``did you mean 'x'? known: a, b`` for an unknown name."""
     known = list(dict.fromkeys(known))
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    near = nearest(name, known)
     listing = ", ".join(known[:40]) + (", ..." if len(known) > 40 else "")
-    hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
+    hint = f"did you mean {near!r}? " if near is not None else ""
     return f"{hint}known: {listing}" if known else f"{hint}none is known"
 
 

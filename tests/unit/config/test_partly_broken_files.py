@@ -152,6 +152,11 @@ def test_nothing_waits_for_another_round(
     [
         (LINE, "{name: A13,", "{name: ,", "line.chutes[12].name"),
         (LINE, "{name: A13,", "{name: 13,", "line.chutes[12].name"),
+        (LINE, "- {name: A13,", "- A13 #", "line.chutes[12]"),
+        (LINE, "- {name: A13,", "- #", "line.chutes[12]"),
+        (LINE, "- {name: A12,", "- #", "line.chutes[11]"),
+        (POLICY, "- {grades: [D], disposition: RECYCLE", "- recycle #", "rules[17]"),
+        (POLICY, "- {grades: [D], disposition: RECYCLE", "- #", "rules[17]"),
         (PLAN, "groups: [[A07]]", "groups: A07", "routes[4].groups"),
         (PLAN, "groups: [[A07]]", "groups: [[7]]", "routes[4].groups[0][0]"),
         (PLAN, "groups: [[A07]], ", "", "routes[4].groups"),
@@ -171,6 +176,22 @@ def test_a_broken_value_accuses_no_other(
     assert key_path in {problem.key_path for problem in problems}
     beyond_form = [one for one in problems if " is not allowed here" not in one.problem]
     assert [one for one in beyond_form if "key" not in one.problem] == []
+
+
+def test_a_name_given_twice_leaves_no_chute_unknown_and_no_route_short(config: Path) -> None:
+    text = (config / LINE).read_text("utf-8")
+    (config / LINE).write_text(text.replace("{name: A13,", "{name: A14,"), "utf-8")
+    assert [problem.key_path for problem in check_files([config / LINE])] == [
+        "line.chutes[13].name"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["", "foo", "[line]", "LINE"])
+def test_a_line_file_is_known_by_its_section(config: Path, kind: str) -> None:
+    text = (config / LINE).read_text("utf-8").replace("kind: line", f"kind: {kind}")
+    (config / LINE).write_text(text.replace(OVERLAP[1], OVERLAP[2]), "utf-8")
+    found = {problem.key_path for problem in check_files([config / LINE])}
+    assert found == {"kind", "line.chutes[1].position_mm"}
 
 
 def test_more_broken_names_than_are_tried_one_by_one_accuse_no_other(config: Path) -> None:
@@ -195,6 +216,8 @@ FORM_BREAKS = {
     "misspelt choice": (LINE, "topology: loop", "topology: lop"),
     "misspelt list": (LINE, "  chutes:", "  chuts:"),
     "misspelt section": (LINE, "\nline:", "\nlne:"),
+    "section in capitals": (LINE, "\n  chutes:", "\n  CHUTES:"),
+    "letters exchanged": (LINE, "\nio:", "\noi:"),
     "misspelt kind": (LINE, "kind: line", "kind: lin"),
     "no such name": (LINE, "{name: A03,", "{name: 1A03,"),
     "unknown key of a chute": (LINE, "{name: A03, ", "{name: A03, colour: red, "),
