@@ -23,6 +23,7 @@ from sorter.app.memory import fill_numpy_cache
 from sorter.app.metrics_files import metrics_of
 from sorter.app.recovery import EPOCH_NOTE, Recovery
 from sorter.config.load import LoadedLine
+from sorter.config.models import Io
 from sorter.errors import ConfigError
 from sorter.host.late import LateAsker
 from sorter.host.registry import Registry
@@ -130,16 +131,10 @@ async def _run_live(
             alive=manager.alive,
         )
         manager.status_from(lambda: _status(controller))
-        metrics = metrics_of(loaded)
-        certificates = CertificateWatch(io, metrics.certificates)
-        certificates.warn(utc_now())
         collector = LineCollector(
             controller.metrics, controller.client, [controller.supervisor], host, journal
         )
-        port = service.metrics.port if options.metrics_port is None else options.metrics_port
-        server = MetricsServer(
-            service.metrics.host, port, collector, certificates, tls=metrics.context()
-        )
+        server = _serve_metrics(loaded, io, options.metrics_port, collector)
         ready["metrics_port"] = server.port
         _settle_memory()
         try:
@@ -149,6 +144,17 @@ async def _run_live(
             manager.close()
             server.close()
     return summary_of(controller, journal, loaded, io.protocol, time.perf_counter() - started_s)
+
+
+def _serve_metrics(
+    loaded: LoadedLine, io: Io, port: int | None, collector: LineCollector
+) -> MetricsServer:
+    """Answer scrapes, and warn of certificates that expire soon."""
+    metrics, files = loaded.line_file.service.metrics, metrics_of(loaded)
+    certificates = CertificateWatch(io, files.certificates)
+    certificates.warn(utc_now())
+    port = metrics.port if port is None else port
+    return MetricsServer(metrics.host, port, collector, certificates, tls=files.context())
 
 
 def _settle_memory() -> None:

@@ -40,10 +40,8 @@ def _one_put_right(document: Document, model: type[BaseModel]) -> Document | Non
         location = details["loc"]
         path = written_path(document.data, location, missing=False)
         if details["type"] == "literal_error":
-            choices = schema_at(model, location).get("enum", ())
-            if near := nearest(
-                str(details["input"]), [one for one in choices if isinstance(one, str)]
-            ):
+            choices = [str(one) for one in schema_at(model, location).get("enum", ())]
+            if near := nearest(str(details["input"]), choices):
                 return document.with_value(path, near)
         elif details["type"] == "extra_forbidden":
             section = document.value_at(path[:-1])

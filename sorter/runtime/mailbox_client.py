@@ -18,6 +18,7 @@ from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
+NOT_STARTED: Final = "the PLC has not started its program yet (boot id is 0)"
 UNFOLLOWED_SCANS: Final = 25
 """A PLC follows a controller within a scan or two, unless another one always writes last."""
 _U16 = 0xFFFF
@@ -182,9 +183,7 @@ class MailboxClient:
             event_overflow, scan_overflow, scan_head, last_scan, reread,
         ) = self._news.tolist()  # fmt: skip
         if not boot_id:
-            raise LinkRejected(
-                self._bus.name, "the PLC has not started its program yet (boot id is 0)"
-            )
+            raise LinkRejected(self._bus.name, NOT_STARTED)
         self._probing = False
         if heartbeat == self.heartbeat:
             self.plc_heartbeat_age_exchanges += 1
@@ -209,16 +208,9 @@ class MailboxClient:
             encoder_count, tick_100us = self._as_far_as_read(events)
         self._read_to = encoder_count, tick_100us
         return Frame(
-            boot_id,
-            line_state,
-            encoder_count,
-            tick_100us,
-            events,
-            scans,
-            window.taken_over,
-            self.event_overflow,
-            self.scan_overflow,
-        )
+            boot_id, line_state, encoder_count, tick_100us, events, scans, window.taken_over,
+            self.event_overflow, self.scan_overflow,
+        )  # fmt: skip
 
     def _as_far_as_read(self, events: Rows) -> tuple[int, int]:
         """Return encoder count and tick up to which everything was read.

@@ -282,3 +282,5 @@ async def test_a_plc_that_stands_still_follows_nobody() -> None:
     first = Controller(bench, EPOCH)
     for _ in range(2 * UNFOLLOWED_SCANS):
         await first.beat()
+    assert first.client.plc_heartbeat_age_exchanges > UNFOLLOWED_SCANS
+    assert not first.link.contested
