@@ -1,9 +1,13 @@
-"""Opens files that somebody named: a pipe or a device in their place must not stall anything."""
+"""Opens files that somebody named: a pipe or a device in their place must not stall anything.
+
+Also what our SQLite files have in common: their marks, and what a damaged one raises.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -13,6 +17,10 @@ from sorter.errors import SorterError
 JOURNAL_ID: Final = 0x50534A31  # "PSJ1"
 REGISTRY_ID: Final = 0x50534F52  # "PSOR"
 """Mark our SQLite files (``application_id``), so that no other is mistaken for one."""
+
+DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a file that is damaged or does not answer raises: Python's module decodes SQLite's messages,
+and a message may quote the damaged bytes."""
 
 NOT_A_FILE = "is a folder, a pipe or a device, not a file"
 

@@ -11,7 +11,6 @@ passage, upon which the parcel is decided anew if its commit point is still ahea
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from sorter.errors import ReturnsFileError
+from sorter.files import DATABASE_ERRORS
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.registry import FactsRow, Registry
 from sorter.model.frames import ScanRead
@@ -38,7 +38,7 @@ SILENT_AFTER_S: Final = 0.5
 """A file that has not answered for so long is not reachable, whatever comes of it."""
 _STOP_DEADLINE_S: Final = 5.0
 
-FILE_ERRORS: Final = (sqlite3.Error, ReturnsFileError, OSError)
+FILE_ERRORS: Final = (*DATABASE_ERRORS, ReturnsFileError, OSError)
 """What a file that does not answer raises; a TimeoutError is an OSError."""
 AnswerT = TypeVar("AnswerT")
 

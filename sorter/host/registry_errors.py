@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sorter.errors import ReturnsFileError
+from sorter.files import DATABASE_ERRORS
 
 
 @contextmanager
@@ -14,14 +15,14 @@ def explained(name: str) -> Iterator[None]:
     """Turn what SQLite and the file system raise into one sentence for people."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (*DATABASE_ERRORS, OSError) as error:
         problem = (isinstance(error, OSError) and error.strerror) or error
         raise ReturnsFileError(
             f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
         ) from error
 
 
-def _remedy(error: sqlite3.Error | OSError) -> str:
+def _remedy(error: Exception) -> str:
     """Return what to do about it."""
     # Extended codes keep the kind of error in their lowest byte.
     kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF

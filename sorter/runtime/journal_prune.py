@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
+from sorter.files import DATABASE_ERRORS
 from sorter.runtime.journal_retention import Limits, Retention
 from sorter.runtime.journal_schema import connect_writable
 from sorter.runtime.journal_store import JournalReader
@@ -47,7 +47,7 @@ def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
         # The file itself shrinks at a checkpoint. One that others hold up is made up for later.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         after = retention.size_bytes()
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise JournalError(
             f"{path}: cannot be pruned ({error}); check free space and permissions, and try again"
         ) from error

@@ -19,7 +19,7 @@ _REFUSALS: Final = (
 """What says something about the disk or the moment, and nothing against the file."""
 
 
-def writing_failed(path: str, error: sqlite3.Error) -> JournalError:
+def writing_failed(path: str, error: Exception) -> JournalError:
     """Return the error for a journal that could not be written."""
     # Extended codes keep the kind of error in their lowest byte.
     refused = getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from sorter.files import DATABASE_ERRORS
 from sorter.runtime.journal_snapshots import NEWEST_KEPT
 
 RETENTION_SCHEMA: Final = """
@@ -228,6 +229,6 @@ class Retention:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):
+            with suppress(*DATABASE_ERRORS):
                 self._connection.execute("ROLLBACK")
             raise

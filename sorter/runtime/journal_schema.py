@@ -20,7 +20,7 @@ import sqlite3
 from typing import Final
 
 from sorter.errors import JournalError
-from sorter.files import JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
+from sorter.files import DATABASE_ERRORS, JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
 from sorter.version import software_version
@@ -105,11 +105,11 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise cannot_open(path, error) from error
     try:
         _prepare(connection, path, synchronous)
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         connection.close()
         raise cannot_open(path, error) from error
     except JournalError:
@@ -118,7 +118,7 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def cannot_open(path: str, error: sqlite3.Error) -> JournalError:
+def cannot_open(path: str, error: Exception) -> JournalError:
     """Return the error for a file that SQLite cannot open."""
     return JournalError(
         f"{path}: cannot be opened as a journal ({error}); check the path, its permissions and the "

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
+from sorter.files import DATABASE_ERRORS
 from sorter.runtime.journal_files import DiskReserve
 from sorter.runtime.journal_retention import Limits, Pruned, Retention
 
@@ -114,7 +115,7 @@ class JournalStorage:
         self._reserve_due_s = self._calendar_s()
         # First, since pruning writes to the log as well; and last, so that the log holds nothing
         # and the commit finds room in it even if somebody else has taken what the reserve gave.
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DATABASE_ERRORS):
             self._retention.empty_log()
         while self._retention.free_bytes() < ROOM_BYTES and self._prune_ahead():
             pass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
+from sorter.files import DATABASE_ERRORS
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_checks import damaged, json_object, texts, whole_numbers
 from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
@@ -91,11 +92,11 @@ class JournalReader:
             self._connection = sqlite3.connect(
                 self.path.absolute().as_uri() + "?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S
             )
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise cannot_open(str(path), error) from error
         try:
             check_schema(self._connection, str(path))
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             self.close()
             raise cannot_open(str(path), error) from error
         except JournalError:
@@ -117,7 +118,7 @@ class JournalReader:
             # No `yield from`: it would close the cursor once more when the reader is closed.
             for row in self._connection.execute(query, parameters):  # noqa: UP028
                 yield row
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except DATABASE_ERRORS as error:
             raise JournalError(
                 f"{self.path}: cannot be read ({error}); restore the journal from a copy"
             ) from error
@@ -140,7 +141,7 @@ class JournalReader:
         """Yield the snapshots of a run, newest first; damaged ones without their state."""
         try:
             yield from read_snapshots(self._connection, run.run)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise JournalError(
                 f"{self.path}: its snapshots cannot be read ({error}); restore the journal from a "
                 "copy"

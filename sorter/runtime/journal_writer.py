@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sorter.errors import JournalError, JournalRefused
+from sorter.files import DATABASE_ERRORS
 from sorter.ports import Acknowledged
 from sorter.runtime.acknowledging import NOTHING, advanced
 from sorter.runtime.journal_checks import whole_numbers
@@ -117,7 +117,7 @@ class JournalWriter:
         self._connection = connect_writable(self.path, synchronous)
         try:
             self._begin_run(info)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             self._connection.close()
             raise writing_failed(self.path, error) from error
         except BaseException:
@@ -224,7 +224,7 @@ class JournalWriter:
             self._connection.execute("COMMIT")
         except BaseException:
             # A commit that fails leaves its transaction open, just as any other statement.
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 self._connection.execute("ROLLBACK")
             raise
 
@@ -297,7 +297,7 @@ class JournalWriter:
                 execute(_UPDATE_RUN, batch.progress)
                 for snapshot in batch.snapshots:
                     put_snapshot(self._connection, snapshot)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise writing_failed(self.path, error) from error
         self.acknowledged = batch.acknowledged
         self._batch = None
@@ -320,12 +320,12 @@ class JournalWriter:
             return False
         try:
             return self._storage.tidy()
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise writing_failed(self.path, error) from error
 
     def make_room(self) -> None:
         """Do what can be done on a full disk: use the reserve, prune ahead of time."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DATABASE_ERRORS):
             self._storage.make_room()
 
     def _progress(self, acknowledged: Acknowledged) -> tuple[int, ...]:
@@ -375,14 +375,14 @@ class JournalWriter:
                     "UPDATE runs SET sha256 = ?, ended_cleanly = 1 WHERE run = ?",
                     (self.sha256_hex(), self.run),
                 )
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise writing_failed(self.path, error) from error
         finally:
             self.abandon()
 
     def abandon(self) -> None:
         """Close the file without marking the run as ended cleanly."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DATABASE_ERRORS):
             self._connection.close()
         self._unlock()
 

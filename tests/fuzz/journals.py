@@ -11,6 +11,7 @@ from pathlib import Path
 from plc_sim.closed_loop import simulate
 from sorter.config.load import load_line
 from sorter.errors import JournalError
+from sorter.files import DATABASE_ERRORS
 from sorter.runtime.explain import explain
 from sorter.runtime.journal import InlineJournal
 from sorter.runtime.journal_codec import decode_group, encode_group, group_check, open_group
@@ -125,7 +126,7 @@ def _write(path: Path, info: str, column: int, table: str, value: object, row: i
                 f" (SELECT {key} FROM {table} LIMIT 1 OFFSET ?)",
                 (value, row % 5),
             )
-    except sqlite3.Error:
+    except DATABASE_ERRORS:
         pass  # already too damaged to be damaged further
     finally:
         database.close()
@@ -141,7 +142,7 @@ def _change_step(path: Path, take: Taker) -> None:
             changed = payload[:at] + change + payload[at + len(change) :]
             cells = (changed, zlib.crc32(changed), step)
             database.execute("UPDATE steps SET payload = ?, crc32 = ? WHERE step = ?", cells)
-    except (sqlite3.Error, TypeError):
+    except (*DATABASE_ERRORS, TypeError):
         pass
     finally:
         database.close()
