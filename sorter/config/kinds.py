@@ -7,7 +7,8 @@ compared with it when it is :class:`ComparedWithLine`.
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -39,16 +40,22 @@ class ComparedWithLine(Protocol):
         ...
 
 
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """Return the entry points of packages, looked for once: it takes a file a package."""
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
 def kind_names() -> tuple[str, ...]:
     """Return the names of all kinds, without loading any package."""
-    return (*OWN_KINDS, *sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
+    return (*OWN_KINDS, *sorted({entry.name for entry in _installed()}))
 
 
 def model_of(kind: str) -> type[BaseModel] | None:
     """Return the model of a kind, or None when nobody provides it."""
     if kind in OWN_KINDS:
         return OWN_KINDS[kind]
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+    for entry in (entry for entry in _installed() if entry.name == kind):
         try:
             model = entry.load()
         except (ImportError, AttributeError) as error:

@@ -48,6 +48,7 @@ from sorter.model.mailbox import (
     STATUS_WORDS,
 )
 from sorter.ports import Clock
+from sorter.security.opcua_decoding import refuse_arrays_of_nulls
 
 _NS_PER_MS: Final = 1_000_000
 _HEARTBEAT_NS: Final = 100 * _NS_PER_MS
@@ -104,6 +105,7 @@ class OpcUaBus:
         clock: Clock,
         certificates: Certificates = Certificates(),  # noqa: B008 - frozen
     ) -> None:
+        refuse_arrays_of_nulls()
         self._link = link
         self._certificates = certificates
         self._mailbox = mailbox

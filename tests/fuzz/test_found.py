@@ -7,18 +7,25 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import variant_from_binary
+from asyncua.ua.uaerrors import UaError
 
 from fuzz.journals import _damage, recorded
 from fuzz.links import TARGETS as LINKS
 from fuzz.target import Taker
 from plc_sim.feed import FeedError, read_feed
 from sorter.config.check import check_files
+from sorter.config.models import Mailbox, OpcUaLink
 from sorter.errors import JournalError, ReturnsFileError, SorterError
 from sorter.host.registry import Registry
 from sorter.host.returns_file import import_csv
+from sorter.io.opcua import OpcUaBus
+from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.explain import explain
 from sorter.runtime.journal_schema import connect_writable
 from sorter.runtime.journal_store import JournalReader
@@ -148,6 +155,22 @@ def test_a_changed_cell_is_named(journal: Path, change: str, says: str) -> None:
         explain(journal, "1")
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: explain(path, "1"),
+        lambda path: connect_writable(str(path), "FULL"),
+    ],
+)
+def test_damage_that_the_message_quotes(journal: Path, use: Callable[[Path], object]) -> None:
+    """The module of Python cannot decode SQLite's message, and says so instead of it."""
+    schema = b"runsruns\x06CREATE TABLE runs"
+    assert schema in (whole := journal.read_bytes())
+    journal.write_bytes(whole.replace(schema, b"r\xffnsruns\x06CREATE STABLE run"))
+    with pytest.raises(JournalError, match="cannot be .*could not decode|codec can't decode"):
+        use(journal)
+
+
 def test_a_reader_closed_early_leaves_nothing_behind(journal: Path) -> None:
     """Filters turn what Python ignores in a destructor into an error."""
     with JournalReader(journal) as reader:
@@ -171,6 +194,15 @@ def test_an_array_of_two_dimensions_is_refused(tmp_path: Path) -> None:
     opcua = next(target for target in LINKS if target.name == "opcua")
     run = opcua.build(tmp_path)
     assert any("dimensions" in run(seed) for seed in opcua.seeds())
+
+
+def test_an_array_of_nulls_takes_no_time() -> None:
+    """Its elements take no bytes: an answer of a few bytes could claim 2^31 of them."""
+    OpcUaBus(OpcUaLink(), Mailbox(), MonotonicClock())
+    claimed = bytes((0x80,)) + (2**31 - 1).to_bytes(4, "little")
+    with pytest.raises(UaError, match="2147483647 nulls"):
+        variant_from_binary(Buffer(claimed))
+    assert variant_from_binary(Buffer(b"\0")).Value is None
 
 
 @pytest.mark.parametrize("wanted", ["\udcff", "\\ud800", "\\d", "\\", "\\x1", "\\N{DIGIT ONE}"])
