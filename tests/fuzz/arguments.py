@@ -6,10 +6,13 @@ import contextlib
 import io
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
-from sorter.cli import main
+import typer
+
+from sorter import cli
 
 from .documents import CSV, FILES, TRUTH
 from .journals import recorded
@@ -33,6 +36,8 @@ def _cli(folder: Path) -> Run:
     (folder / "journal.sqlite").write_bytes(recorded())
     (folder / "folder").mkdir()
     os.mkfifo(folder / "fifo")
+    # Once a process, as they are outside of a fuzzer: it is half of the work.
+    built, got = cache(cli.build), cache(typer.main.get_command)
 
     def run(data: bytes) -> str:
         command = COMMANDS[data[0] % len(COMMANDS)] if data else "check"
@@ -51,8 +56,10 @@ def _cli(folder: Path) -> Run:
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),
                 patch.object(sys, "argv", ["sorter", *command.split(), *arguments]),
+                patch.object(cli, "build", built),
+                patch.object(typer.main, "get_command", got),
             ):
-                main()
+                cli.main()
         except SystemExit as ended:
             code = ended.code
         finally:

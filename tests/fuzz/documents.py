@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 from plc_sim.feed import FeedError, read_feed
@@ -87,6 +88,10 @@ _CONFIG_TOKENS = (
 )  # fmt: skip
 
 
+LOADED_OF = 4
+"""One broken file of so many is loaded after its check as well: that checks it once more."""
+
+
 def _config(folder: Path) -> Run:
     for name, content in FILES.items():
         (folder / name).write_bytes(content)
@@ -99,6 +104,8 @@ def _config(folder: Path) -> Run:
             if not isinstance(problem, Problem) or not problem.problem or not problem.remedy:
                 raise Broken(f"a problem that says nothing: {problem!r}")
             json.dumps(str(problem)).encode()
+        if problems and zlib.crc32(data) % LOADED_OF:
+            return f"rejected: {kind_of(problems[0].problem)}"
         try:
             load_line(path)
         except ConfigError as error:

@@ -165,9 +165,10 @@ def test_a_changed_cell_is_named(journal: Path, change: str, says: str) -> None:
 def test_damage_that_the_message_quotes(journal: Path, use: Callable[[Path], object]) -> None:
     """The module of Python cannot decode SQLite's message, and says so instead of it."""
     schema = b"runsruns\x06CREATE TABLE runs"
-    assert schema in (whole := journal.read_bytes())
+    whole = journal.read_bytes()
+    assert schema in whole
     journal.write_bytes(whole.replace(schema, b"r\xffnsruns\x06CREATE STABLE run"))
-    with pytest.raises(JournalError, match="cannot be .*could not decode|codec can't decode"):
+    with pytest.raises(JournalError, match=r"cannot be .*could not decode|codec can't decode"):
         use(journal)
 
 
