@@ -59,7 +59,7 @@ from plc_sim.opcua_access import Anybody, GuardedServer, Observer, OpcUaAccess
 from sorter.config.models import OpcUaTags
 from sorter.model.frames import Words
 from sorter.model.mailbox import EVENT_PAGE_SLOTS, EVENT_WORDS, SCAN_WORDS, STATUS_HEARTBEAT
-from sorter.security.opcua_decoding import refuse_arrays_of_nulls
+from sorter.security.opcua_decoding import bound_decoder
 
 _MAX_SESSION_MS: Final = 15_000.0
 _STOP_DEADLINE_S: Final = 5.0
@@ -208,7 +208,7 @@ class OpcUaMailboxServer:
 
     async def start(self) -> None:
         """Build the address space and listen; raises :class:`OSError` if that is impossible."""
-        refuse_arrays_of_nulls()
+        bound_decoder()
         # What a client does wrong is the client's to report.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
         access = self._access

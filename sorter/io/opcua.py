@@ -48,7 +48,7 @@ from sorter.model.mailbox import (
     STATUS_WORDS,
 )
 from sorter.ports import Clock
-from sorter.security.opcua_decoding import refuse_arrays_of_nulls
+from sorter.security.opcua_decoding import bound_decoder
 
 _NS_PER_MS: Final = 1_000_000
 _HEARTBEAT_NS: Final = 100 * _NS_PER_MS
@@ -105,7 +105,7 @@ class OpcUaBus:
         clock: Clock,
         certificates: Certificates = Certificates(),  # noqa: B008 - frozen
     ) -> None:
-        refuse_arrays_of_nulls()
+        bound_decoder()
         self._link = link
         self._certificates = certificates
         self._mailbox = mailbox

@@ -1,16 +1,36 @@
-"""Keeps asyncua's decoder within the size of the message it decodes; controller and simulator."""
+"""Keeps asyncua's decoder within the message it decodes; for the controller and the simulator.
+
+Without it, an answer of 60 bytes stops the event loop for as long as it likes (asyncua 2.1): it
+claims an array of up to 2^31 elements that take no bytes, because they are nulls, or because a
+string of negative length moves the reading back to where it was.
+"""
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, Final
 
-from asyncua.common.utils import Buffer
+from asyncua.common.utils import Buffer, NotEnoughData
 from asyncua.ua.ua_binary import Primitives1
 from asyncua.ua.uaerrors import UaError
 
+_READ: Final = Buffer.read
+_SKIP: Final = Buffer.skip
+
+
+def bound_decoder() -> None:
+    """Make asyncua refuse lengths below zero, and arrays whose elements are all nulls.
+
+    Every element takes a byte at least then, so that no array is longer than its message. No tag
+    of a mailbox is an array of nulls. To be called before the first message is decoded: asyncua
+    keeps what it has looked up.
+    """
+    Buffer.read = _read_forward  # type: ignore[method-assign, assignment]
+    Buffer.skip = _skip_forward  # type: ignore[method-assign, assignment]
+    Primitives1.Null = _NoArray()  # type: ignore[attr-defined]  # where arrays are looked up
+
 
 class _NoArray:
-    """Arrays of nulls: their elements take no bytes, so no message is too short for any length."""
+    """Arrays of nulls: no message is too short for any length of them."""
 
     def pack_array(self, _data: object) -> bytes:
         """Refuse to write one.
@@ -35,11 +55,13 @@ class _NoArray:
         return ()
 
 
-def refuse_arrays_of_nulls() -> None:
-    """Make asyncua refuse arrays whose elements are all nulls.
+def _read_forward(buffer: Buffer, size: int) -> bytes:
+    if size < 0:
+        raise NotEnoughData(f"a length of {size}")
+    return _READ(buffer, size)
 
-    For an answer of 60 bytes it makes a list of as many elements as the answer claims, up to
-    2^31: 168 million took 14 s of the event loop and 1.3 GB (asyncua 2.1). No tag of a mailbox has
-    this type. To be called before the first message is decoded.
-    """
-    Primitives1.Null = _NoArray()  # type: ignore[attr-defined]  # where arrays are looked up
+
+def _skip_forward(buffer: Buffer, size: int) -> None:
+    if size < 0:
+        raise NotEnoughData(f"a length of {size}")
+    _SKIP(buffer, size)

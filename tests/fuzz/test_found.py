@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asyncua.common.utils import Buffer
+from asyncua import ua
+from asyncua.common.utils import Buffer, NotEnoughData
 from asyncua.ua.ua_binary import variant_from_binary
 from asyncua.ua.uaerrors import UaError
 
@@ -204,6 +205,15 @@ def test_an_array_of_nulls_takes_no_time() -> None:
     with pytest.raises(UaError, match="2147483647 nulls"):
         variant_from_binary(Buffer(claimed))
     assert variant_from_binary(Buffer(b"\0")).Value is None
+
+
+def test_a_string_of_negative_length_takes_no_time() -> None:
+    """It moved the reading back to where the element began, as often as the array claims."""
+    OpcUaBus(OpcUaLink(), Mailbox(), MonotonicClock())
+    text = bytes((ua.VariantType.String.value,)) + (-5).to_bytes(4, "little", signed=True)
+    claimed = bytes((0x80 | ua.VariantType.Variant.value,)) + (2**31 - 1).to_bytes(4, "little")
+    with pytest.raises(NotEnoughData, match="a length of -5"):
+        variant_from_binary(Buffer(claimed + text))
 
 
 @pytest.mark.parametrize("wanted", ["\udcff", "\\ud800", "\\d", "\\", "\\x1", "\\N{DIGIT ONE}"])
