@@ -62,9 +62,10 @@ def chaos_command(
     """Let everything go wrong at random on a served rig, and check that nothing is lost.
 
     Each run draws faults and kills from its seed (the next run has the next seed), sorts over real
-    sockets, and compares the journal with the simulator's truth ledger. A run that fails is
-    shortened to the faults it needs; its seed, the story as YAML, and the folder with journal,
-    truth and logs are printed.
+    sockets, and compares the journal with the simulator's truth ledger, and where parcels lie with
+    the chutes that policy and plan name for their labels. A run that fails is shortened to the
+    faults it needs; its seed, the story as YAML, and the folder with journal, truth and logs are
+    printed.
 
     Exit codes: 0 everything held in every run, 1 a run failed, 2 could not run.
     """

@@ -86,6 +86,11 @@ class Performance:
         """The simulator's truth ledger."""
         return self.work_dir / "truth.jsonl"
 
+    @property
+    def registry(self) -> Path:
+        """The return registry that the controller asked."""
+        return self.work_dir / "returns.sqlite"
+
     def logs(self) -> list[Path]:
         """Return what both processes wrote to stderr, in order of their starts."""
         return sorted(self.work_dir.glob("*.log"))

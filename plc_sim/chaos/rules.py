@@ -8,8 +8,9 @@ How many parcels a fault may affect is a number for each. What hits single parce
 how often it comes. What hits whatever is on the belt can only hit parcels that have come onto it
 before the fault was over and noticed; a later one has no excuse.
 
-Four effects no fault excuses: a parcel without an end, one that was counted twice, a record left
-open, and a record that names another chute than the one the parcel lies in.
+No fault excuses a parcel without an end, one that was counted twice, a record left open, a record
+that names another chute than the one the parcel lies in, and a chute that the sort plan does not
+name for the label where no cause is recorded.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Effect(Enum):
     COUNTED_TWICE = "counted twice"
     OTHER_CHUTE = "recorded in another chute than it lies in"
     OTHER_END = "recorded as ended otherwise than it did"
+    UNPLANNED_CHUTE = "in a chute that the plan does not name for it, without a recorded cause"
     # --- only where a fault explains it
     NEVER_SEEN = "on the line without any record"
     GHOST = "a record without a parcel"
@@ -49,6 +51,7 @@ NEVER: Final = frozenset(
         Effect.COUNTED_TWICE,
         Effect.OTHER_CHUTE,
         Effect.OTHER_END,
+        Effect.UNPLANNED_CHUTE,
     }
 )
 

@@ -18,7 +18,7 @@ from plc_sim.scenario import Fault
 
 SHRINK_S: Final = 300.0
 UNACCOUNTED: Final = (Effect.NO_DISPOSITION, Effect.NEVER_SEEN)
-WRONG_CHUTE: Final = (Effect.OTHER_CHUTE, Effect.MISTAKEN)
+WRONG_CHUTE: Final = (Effect.OTHER_CHUTE, Effect.UNPLANNED_CHUTE, Effect.MISTAKEN)
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class Theatre:
         shutil.rmtree(folder, ignore_errors=True)
         began_s = time.perf_counter()
         seen = await Stage(story, self._line, folder).perform()
-        verdict = judge(story, seen)
+        verdict = judge(story, seen, self._line)
         return seen, RunResult(story, verdict, time.perf_counter() - began_s, folder)
 
     async def _shorten(self, result: RunResult) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import Effect, allowance
 from plc_sim.chaos.story import Story
+from sorter.config.load import load_line
 from sorter.errors import SorterError
 from sorter.rehearsal.account import (
     Account,
@@ -19,6 +20,7 @@ from sorter.rehearsal.account import (
     account_for,
     replay_difference,
 )
+from sorter.rehearsal.unplanned import unplanned_chutes
 
 PROGRAM_ERRORS: Final = (
     "Traceback (most recent call last)",
@@ -70,18 +72,29 @@ class Verdict:
         return not self.breaches
 
 
-def judge(story: Story, seen: Performance) -> Verdict:
-    """Return the verdict on a performance."""
+def judge(story: Story, seen: Performance, line: Path) -> Verdict:
+    """Return the verdict on a performance.
+
+    Parameters
+    ----------
+    story : Story
+    seen : Performance
+    line : Path
+        Line file that the controller sorted by.
+    """
     breaches = [Breach("a process failed", tuple(seen.failures))] if seen.failures else []
     breaches += _of_processes(seen)
     try:
         account = account_for(seen.journal, seen.truth)
+        unplanned = unplanned_chutes(account, seen.journal, seen.registry, load_line(line))
         difference = replay_difference(seen.journal)
     except SorterError as error:
         return Verdict((*breaches, Breach("the ledgers cannot be compared", (str(error),))))
     if difference:
         breaches.append(Breach("the journal does not replay identically", (difference,)))
     effects = effects_of(account)
+    if unplanned:
+        effects[Effect.UNPLANNED_CHUTE] = unplanned
     allowed = allowance(story.faults, story.parcels_come)
     for effect, sentences in effects.items():
         if len(sentences) > allowed[effect]:
