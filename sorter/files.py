@@ -49,6 +49,21 @@ def open_regular(path: Path | str) -> BinaryIO:
         raise
 
 
+def read_regular(path: Path | str, most_bytes: int) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, is no regular file, or is larger than `most_bytes`.
+    """
+    with open_regular(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"is larger than {most_bytes // 1024} kB", str(path))
+    return content
+
+
 def may_be_database(path: Path | str) -> bool:
     """Return whether SQLite can be given this path: a regular file, or nothing yet."""
     there = Path(path)

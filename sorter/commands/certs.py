@@ -81,11 +81,14 @@ def show(
         certificate_files,
         facts_of,
         load_certificate,
+        read_certificate_file,
     )
 
     folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
     paths = [path for one in folders for path in certificate_files(one)]
-    shown = [path for path in paths if b"-----BEGIN CERTIFICATE-----" in path.read_bytes()]
+    shown = [
+        path for path in paths if b"-----BEGIN CERTIFICATE-----" in read_certificate_file(path)
+    ]
     shown += [path for path in paths if path.suffix == ".der"]
     if not shown:
         raise ConfigError(

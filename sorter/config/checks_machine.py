@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sorter.config.documents import Document, KeyPath
+from sorter.config.link_security import Certificates
 from sorter.config.models import Io, Metrics
 from sorter.errors import ConfigError, Problem
 
@@ -38,7 +39,7 @@ def files_of_the_link(io: Io, document: Document, base: Path, now: datetime) -> 
     except ConfigError as error:
         return [document.problem(("io",), str(error), "or name a file")]
     certificates = io.certificates
-    problems = _trusted_problems(document, certificates.trusted)
+    problems = _trust_problems(document, certificates)
     problems += _pair_problems(
         document,
         ("io", "certificates"),
@@ -109,14 +110,20 @@ def _pair_problems(
     return problems
 
 
-def _trusted_problems(document: Document, folder: str) -> list[Problem]:
-    from sorter.security.certificates import load_trusted  # noqa: PLC0415
+def _trust_problems(document: Document, certificates: Certificates) -> list[Problem]:
+    from sorter.security.certificates import load_revoked, load_trusted  # noqa: PLC0415
 
-    try:
-        load_trusted(Path(folder))
-    except ConfigError as error:
-        return [document.problem(("io", "certificates", "trusted"), str(error), MAKE)]
-    return []
+    problems = []
+    lists = (
+        ("trusted", load_trusted, MAKE),
+        ("revoked", load_revoked, "ask the authority for a new list, or take the file out"),
+    )
+    for key, load, remedy in lists:
+        try:
+            load(Path(getattr(certificates, key)))
+        except ConfigError as error:
+            problems.append(document.problem(("io", "certificates", key), str(error), remedy))
+    return problems
 
 
 def _password_problems(document: Document, path: str) -> list[Problem]:

@@ -48,6 +48,46 @@ def lock_journal(path: str) -> IO[str] | None:
     return lock
 
 
+class FileWatch:
+    """Notices that somebody removed, replaced or emptied the journal while it is written.
+
+    SQLite does not: it goes on writing what nobody will find again.
+
+    Parameters
+    ----------
+    path : str
+        The journal, already made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = self._identity()
+
+    def check(self) -> None:
+        """Look at the name only: opening the file here would free the locks that SQLite has on it.
+
+        Raises
+        ------
+        JournalError
+            The journal is not what its name stands for any more.
+        """
+        if self._file is None or self._identity() == self._file:
+            return
+        raise JournalError(
+            f"{self._path}: somebody removed, replaced or emptied the journal while it was "
+            "written; what it held is lost unless there is a copy. Put that back, or start "
+            "without the file, and the parcels now on the line are met again as unexpected ones"
+        )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells a file from another one; None when it is not there or empty."""
+        try:
+            about = os.stat(self._path)
+        except OSError:
+            return None
+        return (about.st_dev, about.st_ino) if about.st_size else None
+
+
 class DiskReserve:
     """Space on the journal's disk that is kept for the day the disk is full.
 

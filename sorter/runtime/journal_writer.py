@@ -15,7 +15,7 @@ from sorter.ports import Acknowledged
 from sorter.runtime.acknowledging import NOTHING, advanced
 from sorter.runtime.journal_checks import whole_numbers
 from sorter.runtime.journal_codec import encode_group, group_check
-from sorter.runtime.journal_files import DiskReserve, lock_journal
+from sorter.runtime.journal_files import DiskReserve, FileWatch, lock_journal
 from sorter.runtime.journal_group import GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
@@ -111,6 +111,7 @@ class JournalWriter:
         except BaseException:
             self._unlock()
             raise
+        self._watch = FileWatch(self.path)
         self._storage = JournalStorage(self._connection, reserve, limits, calendar_s)
 
     def _open(self, info: BeginRun, synchronous: str) -> None:
@@ -314,10 +315,12 @@ class JournalWriter:
         Raises
         ------
         JournalRefused, JournalError
-            As for :meth:`write`; nothing of the journal is lost by it.
+            As for :meth:`write`; nothing of the journal is lost by it. Or the file is not there any
+            more.
         """
         if not self._keeps_steps:
             return False
+        self._watch.check()
         try:
             return self._storage.tidy()
         except DATABASE_ERRORS as error:
@@ -364,9 +367,10 @@ class JournalWriter:
         Raises
         ------
         JournalError
-            The file cannot be written.
+            The file cannot be written, or is not there any more.
         """
         try:
+            self._watch.check()
             with self._transaction():
                 self._connection.executemany(
                     _PUT_PARCEL, [row.cells() for row in self.book.still_open()]

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from sorter.errors import ConfigError
+from sorter.files import read_regular
 from sorter.security.roles import ROLE_OID, Role, role_of_extension
 from sorter.security.secret_files import read_secret
+
+MOST_BYTES: Final = 4 << 20
+"""A certificate has a few kB; a revocation list of 100,000 entries has these 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,27 @@ class CertificateFacts:
 
 def load_certificate(path: Path) -> x509.Certificate:
     """Return the certificate of a PEM or DER file; :class:`ConfigError` when there is none."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: the certificate cannot be read: {error.strerror}") from error
+    content = read_certificate_file(path)
     try:
         if b"-----BEGIN" in content:
             return x509.load_pem_x509_certificate(content)
         return x509.load_der_x509_certificate(content)
     except ValueError as error:
         raise ConfigError(f"{path}: this is no X.509 certificate") from error
+
+
+def read_certificate_file(path: Path) -> bytes:
+    """Return the content of a certificate or revocation list.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, is no regular file, or is larger than any of them.
+    """
+    try:
+        return read_regular(path, MOST_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: the certificate cannot be read: {error.strerror}") from error
 
 
 def load_trusted(folder: Path) -> list[x509.Certificate]:
@@ -76,7 +92,7 @@ def load_revoked(folder: Path) -> list[x509.CertificateRevocationList]:
     """Return all revocation lists of a folder; none when there is no folder."""
     found = []
     for path in certificate_files(folder):
-        content = path.read_bytes()
+        content = read_certificate_file(path)
         load = x509.load_pem_x509_crl if b"-----BEGIN" in content else x509.load_der_x509_crl
         try:
             found.append(load(content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from sorter.config.link_security import is_loopback
 from sorter.config.load import load_line
 from sorter.config.models import Io, Metrics, ModbusLink, OpcUaLink
 from sorter.errors import ConfigError
+from sorter.security.certificates import MOST_BYTES
 from sorter.security.folder import CertsPlan, make_folder
 from sorter.security.layout import placed
 from sorter.security.secret_files import read_password, read_secret
@@ -109,6 +111,11 @@ def other_key(certs: Path) -> None:
         (lambda c: (c / "controller/trusted/authority.pem").unlink(), 0, "no trusted certificate"),
         (lambda c: (c / "controller/certificate.pem").write_text("?"), 0, "no X.509 certificate"),
         (lambda c: (c / "controller/private_key.pem").write_text("?"), 0, "no private key"),
+        (
+            lambda c: (c / "controller/revoked/x.pem").write_text("?"),
+            0,
+            "no certificate revoca",
+        ),
         (other_key, 0, "does not belong to the certificate"),
         (lambda c: None, 731, "valid from"),
     ],
@@ -119,6 +126,25 @@ def test_a_broken_secret_file_is_a_problem(
     write(line, *ENCRYPTED, ("protocol: modbus", "protocol: opcua"))
     break_it(certs)
     assert any(said in one for one in problems(line, days)), problems(line, days)
+
+
+@pytest.mark.parametrize("where", ["certificate.pem", "trusted/x.pem", "revoked/x.pem"])
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (os.mkfifo, "a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
+        (lambda path: path.write_bytes(bytes(MOST_BYTES + 1)), "larger than"),
+    ],
+)
+def test_a_pipe_or_a_device_in_place_of_a_certificate_stalls_nothing(
+    line: Path, certs: Path, where: str, put: Callable[[Path], object], said: str
+) -> None:
+    write(line, *ENCRYPTED, ("protocol: modbus", "protocol: opcua"))
+    path = certs / "controller" / where
+    path.unlink(missing_ok=True)
+    put(path)
+    assert any(said in one and where in one for one in problems(line)), problems(line)
 
 
 @pytest.mark.parametrize(
