@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from plc_sim.soak_command import soak_view
 from sorter.runtime.soak_report import (
     Latency,
     Sample,
@@ -80,3 +81,16 @@ def test_a_process_is_looked_at(tmp_path: Path) -> None:
     assert after.threads == before.threads + 1
     assert after.rss_bytes - before.rss_bytes > len(ballast) // 2
     assert after.journal_bytes == 7
+
+
+def test_a_run_shorter_than_its_samples_shows_no_row_before_its_first() -> None:
+    """Tenths that end before the first sample showed the last one, and preempted below zero."""
+    few = [Sample(parcels, 1.0, 200_000_000, 10, 3, 1, 5000, parcels) for parcels in (5000, 9000)]
+    facts = {"protocol": "in_process", "wall_s": 2.0, "unaccounted": 0, "truth_mismatches": 0}
+    latencies = [Latency(0.0, 0.0, 0), *[Latency(10.0, 20.0, 100)] * 9]
+    table = soak_view(report(few, latencies, facts))
+    columns = {column.header: list(column.cells) for column in table.columns}
+    assert columns["parcels"][0] == "5,000"
+    assert columns["parcels"][-1] == "9,000"
+    assert columns["p99 us"][0] == "-"
+    assert all(int(cell.replace(",", "")) >= 0 for cell in columns["preempted"])
