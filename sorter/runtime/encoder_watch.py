@@ -8,6 +8,7 @@ core as one more event.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,8 @@ from sorter.model.layout import LineLayout
 TICKS_PER_S: Final = 10_000
 LONGEST_LOOK_TICKS: Final = 2_500
 """Between two frames farther apart than this the belt may have stood without anybody noticing."""
+AGREEING_LOOKS: Final = 3
+_LOOK: Final = (EventColumn.ENCODER, EventColumn.TICK)
 
 
 class EncoderWatch:
@@ -29,8 +32,9 @@ class EncoderWatch:
     forgiven as it runs. Beyond half a tracking window no parcel is where it is believed to be: one
     that is off by less is still met within the window.
 
-    In EXECUTE the belt runs at its speed. In any other state, and between frames far apart, it may
-    have been slower, never faster.
+    In EXECUTE the belt runs at its speed. In any other state, and between looks far apart, it may
+    have been slower, never faster. Frames are far apart when the link or the controller was down:
+    the records that waited in the PLC have a count and a tick each, and are looks as well.
 
     Parameters
     ----------
@@ -50,36 +54,68 @@ class EncoderWatch:
     def events(self, frame: Frame) -> Rows:
         """Return the frame's events, with the notice of a jump where it belongs."""
         encoder, tick, line_state = frame.encoder_count, frame.tick_100us, frame.line_state
-        if tick == self._tick and encoder == self._encoder and frame.boot_id == self._boot_id:
+        other_boot = frame.boot_id != self._boot_id
+        if tick == self._tick and encoder == self._encoder and not other_boot:
             self._line_state = line_state
             return frame.events  # the same PLC scan once more
         last, last_tick, last_state = self._encoder, self._tick, self._line_state
         self._encoder, self._tick, self._line_state = encoder, tick, line_state
-        if frame.boot_id != self._boot_id:
+        off, self._off = self._off, 0.0
+        if other_boot:
             self._boot_id = frame.boot_id
-            self._off = 0.0
-            return frame.events
-        off = self._off
-        moved = encoder - last
-        elapsed = tick - last_tick
-        runs = line_state == last_state == LineState.EXECUTE and elapsed <= LONGEST_LOOK_TICKS
-        if elapsed > 0:
-            ahead = moved - elapsed * self._counts_per_tick
-            off += ahead if runs or ahead > 0 else min(moved, 0)
-            forgiven = elapsed * self._forgiven_per_tick
-            if -forgiven <= off <= forgiven:  # as nearly every frame of a sound encoder
-                self._off = 0.0
+            if not len(frame.events):
                 return frame.events
-            off = off - forgiven if off > 0 else off + forgiven
-        else:  # a PLC whose clock stands still or goes back gives no measure of speed
-            off += min(moved, 0)
+            off, last_state = 0.0, line_state
+            oldest = int(frame.events[:, EventColumn.TICK].argmin())
+            last, last_tick = frame.events[oldest, _LOOK].tolist()
+        runs = line_state == last_state == LineState.EXECUTE
+        if runs and tick - last_tick > LONGEST_LOOK_TICKS and not _stopped_between(frame.events):
+            off = self._behind(
+                off, [[last, last_tick], *_between(frame, last_tick), [encoder, tick]]
+            )
+        else:
+            off = self._added(off, encoder - last, tick - last_tick, runs=runs)
         if -self._most_off <= off <= self._most_off:
             self._off = off
             return frame.events
-        self._off = 0.0
-        if moved >= 0 > off and _stopped_between(frame.events):
+        if encoder >= last and off < 0 and _stopped_between(frame.events):
             return frame.events
         return self._with_notice(frame, last, last_tick, round(off))
+
+    def _behind(self, off: float, looks: list[list[int]]) -> float:
+        """Return how far the encoder of a belt that runs is off behind all looks.
+
+        Or where some in a row say that it is too far; a single record that is wrong is made up for
+        by the next one.
+        """
+        beyond = 0
+        for (count, tick), (next_count, next_tick) in pairwise(looks):
+            off = self._added(off, next_count - count, next_tick - tick, runs=True)
+            beyond = beyond + 1 if abs(off) > self._most_off else 0
+            if beyond == AGREEING_LOOKS:
+                break
+        return off
+
+    def _added(self, off: float, moved: int, elapsed: int, *, runs: bool) -> float:
+        """Return how far the encoder is off after two looks, in counts.
+
+        Parameters
+        ----------
+        off : float
+            Before them.
+        moved, elapsed : int
+            Counts and ticks from one to the other.
+        runs : bool
+            The belt runs in both of them.
+        """
+        if elapsed <= 0:  # a PLC whose clock stands still or goes back gives no measure of speed
+            return off + min(moved, 0)
+        ahead = moved - elapsed * self._counts_per_tick
+        off += ahead if ahead > 0 or (runs and elapsed <= LONGEST_LOOK_TICKS) else min(moved, 0)
+        forgiven = elapsed * self._forgiven_per_tick
+        if -forgiven <= off <= forgiven:  # as nearly every frame of a sound encoder
+            return 0.0
+        return off - forgiven if off > 0 else off + forgiven
 
     def _with_notice(self, frame: Frame, last: int, last_tick: int, off: int) -> Rows:
         """Return the events with the notice in front of the first one latched behind the jump."""
@@ -97,6 +133,15 @@ class EncoderWatch:
         notice[EventColumn.A] = abs(off)
         notice[EventColumn.B] = off < 0
         return np.insert(events, place, notice, axis=0)
+
+
+def _between(frame: Frame, last_tick: int) -> list[list[int]]:
+    """Return count and tick of the records latched between two frames, in order of time."""
+    looks = frame.events[:, _LOOK]
+    ticks = looks[:, 1]
+    behind = looks[(ticks > last_tick) & (ticks < frame.tick_100us)]
+    in_order: list[list[int]] = behind[np.argsort(behind[:, 1], kind="stable")].tolist()
+    return in_order
 
 
 def _stopped_between(events: Rows) -> bool:

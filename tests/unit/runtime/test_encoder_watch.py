@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from lines import event, events, make_layout
 
@@ -32,10 +33,14 @@ def edge(encoder: int, tick: int) -> list[int]:
     return row
 
 
+def unwatched(tolerance: float = 0.02) -> EncoderWatch:
+    return EncoderWatch(replace(make_layout(), belt_speed_tolerance=tolerance))
+
+
 def watch_at(
     encoder: int = START[0], tick: int = START[1], state: int = EXECUTE, tolerance: float = 0.02
 ) -> EncoderWatch:
-    watch = EncoderWatch(replace(make_layout(), belt_speed_tolerance=tolerance))
+    watch = unwatched(tolerance)
     watch.events(frame(encoder, tick, state=state))
     return watch
 
@@ -143,3 +148,56 @@ def test_another_start_of_the_plc_is_no_jump() -> None:
     watch = watch_at()
     assert len(watch.events(frame(0, 0, boot_id=2))) == 0
     assert len(watch.events(frame(12, 50, boot_id=2))) == 0
+
+
+def passing(encoder: int, ticks: range, jump: int, at_tick: int, every: int) -> list[list[int]]:
+    """Return edges on a belt that runs, with counts that jump at a tick."""
+    start = ticks.start
+    return [
+        edge(encoder + round((tick - start) * PER_TICK) + (jump if tick >= at_tick else 0), tick)
+        for tick in range(start + every, ticks.stop, every)
+    ]
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["link_was_down", "controller_was_down"])
+@pytest.mark.parametrize("jump", [-500, -100, 400])
+def test_a_jump_while_nobody_looked_shows_in_the_records_that_waited(
+    jump: int, *, first: bool
+) -> None:
+    """A belt that may have stood a while hides a step back of half a metre in three seconds."""
+    encoder, tick = START
+    rows = passing(encoder, range(tick, tick + 30_000), jump, tick + 14_000, 300)
+    end = encoder + 7_500 + jump, tick + 30_000
+    watch = unwatched() if first else watch_at()
+    told = watch.events(frame(*end, *rows))
+    (place,) = np.flatnonzero(told[:, EventColumn.KIND] == NoticeKind.ENCODER_JUMPED)
+    assert told[place, EventColumn.B] == (jump < 0)
+    assert told[place - 1, EventColumn.TICK] < tick + 14_000 <= told[place + 1, EventColumn.TICK]
+    assert watch.events(frame(end[0] + 25, end[1] + 100)).size == 0, "told once"
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        (passing(START[0], range(START[1], START[1] + 30_000), 0, 0, 300), "sound"),
+        (passing(START[0], range(START[1], START[1] + 30_000), 0, 0, 4_000), "few records"),
+        (
+            [
+                edge(START[0] + 9_000, START[1] + 3_100),
+                *passing(START[0], range(START[1], START[1] + 30_000), 0, 0, 300),
+            ],
+            "one wrong record",
+        ),
+        (
+            [
+                *passing(START[0], range(START[1], START[1] + 9_000), 0, 0, 300),
+                event(EventKind.LINE_CHANGED, 0xFFFF, START[0] + 2_250, b=HELD),
+            ],
+            "stopped",
+        ),
+    ],
+)
+def test_what_waited_of_a_sound_encoder_is_no_jump(rows: list[list[int]], what: str) -> None:
+    moved = 2_250 if what == "stopped" else 7_500
+    assert len(rows) == len(watch_at().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
+    assert len(rows) == len(unwatched().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
