@@ -72,7 +72,10 @@ def _whoever_has_come(fault: Any, come: Come) -> int:
 
 
 def _all_of_the_run(_fault: Any, come: Come) -> int:
-    """Return how many parcels there are: when a process is killed, no simulated time tells."""
+    """Return how many parcels there are: when a process is killed, no simulated time tells.
+
+    The verdict looks once more at those behind the last restart, without this excuse.
+    """
     return come(float("inf"))
 
 

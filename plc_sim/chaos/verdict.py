@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import Effect, allowance
 from plc_sim.chaos.story import Story
+from plc_sim.truth import PLC_RESTART
 from sorter.config.load import load_line
 from sorter.errors import SorterError
 from sorter.rehearsal.account import (
@@ -95,13 +96,43 @@ def judge(story: Story, seen: Performance, line: Path) -> Verdict:
     effects = effects_of(account)
     if unplanned:
         effects[Effect.UNPLANNED_CHUTE] = unplanned
-    allowed = allowance(story.faults, story.parcels_come)
+    found = _beyond(effects, allowance(story.faults, story.parcels_come))
+    others = [fault for fault in story.faults if fault.kind != "kill_plc"]
+    if len(others) < len(story.faults) and not found:
+        found = _beyond(
+            effects_of(come_behind_restarts(account)), allowance(others, story.parcels_come)
+        )
+    return Verdict((*breaches, *found), effects, account.comparison.physical)
+
+
+def _beyond(effects: dict[Effect, list[str]], allowed: dict[Effect, int]) -> list[Breach]:
+    """Return the effects that more parcels suffered than the faults explain."""
+    breaches = []
     for effect, sentences in effects.items():
         if len(sentences) > allowed[effect]:
             counted = f"{len(sentences)} parcels, {allowed[effect]} explained by the faults"
             shown = tuple(sentences[:SENTENCES_SHOWN])
             breaches.append(Breach(effect.value, (counted, *shown)))
-    return Verdict(tuple(breaches), effects, account.comparison.physical)
+    return breaches
+
+
+def come_behind_restarts(account: Account) -> Account:
+    """Return the account of the parcels that came onto the belt behind the last restart of the PLC.
+
+    The ledger notes a restart at the parcels that were on the belt. Nothing excuses what becomes
+    of those behind them: their records lie in new rings, which are read from the beginning.
+    """
+    before = [int(row["physical_id"]) for row in account.truth if PLC_RESTART in row["faults"]]
+    if not before:  # nobody was on the belt, or there was none: nothing tells who came when
+        return Account(replace(account.comparison, findings=()), (), {})
+    last = max(before)
+    comparison = replace(
+        account.comparison,
+        findings=tuple(one for one in account.comparison.findings if one.physical_id > last),
+    )
+    truth = [row for row in account.truth if int(row["physical_id"]) > last]
+    records = {number: rows for number, rows in account.records.items() if number > last}
+    return Account(comparison, truth, records)
 
 
 def _of_processes(seen: Performance) -> list[Breach]:

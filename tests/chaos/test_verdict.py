@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plc_sim.chaos.rules import Effect
-from plc_sim.chaos.verdict import effects_of
+from plc_sim.chaos.verdict import come_behind_restarts, effects_of
 from sorter.model.codes import NONE, Cause, FinalDisposition
 from sorter.rehearsal.account import Account, Record
 from sorter.runtime.journal_parcels import ParcelRow
@@ -38,7 +38,7 @@ def recorded(number: int, parcel: int | None = None, **values: Any) -> ParcelRow
     return row
 
 
-def effects(rows: list[ParcelRow], truths: list[dict[str, Any]]) -> dict[Effect, int]:
+def account(rows: list[ParcelRow], truths: list[dict[str, Any]]) -> Account:
     comparison = reconcile_rows(rows, CHUTES, truths)
     records = {
         number: [
@@ -53,7 +53,15 @@ def effects(rows: list[ParcelRow], truths: list[dict[str, Any]]) -> dict[Effect,
         ]
         for number, owned in comparison.owners.items()
     }
-    found = effects_of(Account(comparison, truths, records))
+    return Account(comparison, truths, records)
+
+
+def effects(rows: list[ParcelRow], truths: list[dict[str, Any]]) -> dict[Effect, int]:
+    return counted(account(rows, truths))
+
+
+def counted(account: Account) -> dict[Effect, int]:
+    found = effects_of(account)
     return {effect: len(sentences) for effect, sentences in found.items()}
 
 
@@ -98,3 +106,25 @@ def test_a_code_that_was_never_read_on_a_parcel_is_a_mistaken_identity() -> None
     assert effects([recorded(1, code="RMA2")], [truth(1)]) == {Effect.MISTAKEN: 1}
     swapped = truth(1, codes_read=[[0, ["RMA2"]]])
     assert effects([recorded(1, code="RMA2")], [swapped]) == {Effect.OTHER_LABEL: 1}
+
+
+def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
+    """A controller that is deaf behind a restart stayed within the allowance of the whole run."""
+    truths = [
+        truth(1, faults=["plc_restart"], end="removed", chute=None),
+        truth(2, faults=["plc_restart"]),
+        truth(3),
+        truth(4),
+    ]
+    lost = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
+    whole = account([recorded(1, **lost), recorded(4, **lost)], truths)
+    assert counted(whole) == {
+        Effect.LOST: 1,
+        Effect.NEVER_SEEN: 2,
+        Effect.LOST_AND_ENDED: 1,
+    }
+    assert counted(come_behind_restarts(whole)) == {
+        Effect.NEVER_SEEN: 1,
+        Effect.LOST_AND_ENDED: 1,
+    }
+    assert counted(come_behind_restarts(account([], [truth(1)]))) == {}
