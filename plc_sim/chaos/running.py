@@ -180,6 +180,12 @@ def failure_text(result: RunResult) -> Iterator[str]:
     for breach in result.verdict.breaches:
         yield f"  {breach.what}"
         yield from (f"    {detail}" for detail in breach.details)
+    logs = (path.read_text(errors="replace") for path in result.folder.glob("sorter-*.log"))
+    if any("records_dropped_by_plc" in log for log in logs):
+        yield (
+            "  the PLC's rings ran over while nobody read them: if no fault explains that, this "
+            f"machine is too slow for --speed {result.story.speed:g}; try a lower one"
+        )
     if result.shortest is not None:
         path = result.folder / "shortest.yaml"
         yield f"the shortest story that still fails ({result.tries} tries): {path}"

@@ -29,6 +29,7 @@ class AlarmLog:
         self._failed = metrics.failed_passes.copy()
         self._unexpected = metrics.unexpected_at_eyes.copy()
         self._anomalies: dict[str, int] | None = None
+        self._overflow = {"events": 0, "scans": 0}
         self._blocked: set[str] = set()
         self._silent: set[str] = set()
         self._unreported: set[str] = set()
@@ -40,6 +41,7 @@ class AlarmLog:
         self._modes()
         self._diverts()
         self._reports()
+        self._overflows()
         self._states()
 
     def _modes(self) -> None:
@@ -82,6 +84,15 @@ class AlarmLog:
             self._log.warning("reports_late", reports=late)
         if grown:
             self._log.warning("reports_rejected", **grown)
+
+    def _overflows(self) -> None:
+        """Log records that the PLC had no place for, as nobody had taken the older ones."""
+        metrics = self._metrics
+        counts = {"events": metrics.event_overflow, "scans": metrics.scan_overflow}
+        before, self._overflow = self._overflow, counts
+        grown = {ring: count - before[ring] for ring, count in counts.items()}
+        if any(count > 0 for count in grown.values()):
+            self._log.error("records_dropped_by_plc", **grown)
 
     def _states(self) -> None:
         """Log what begins to hold or is over."""

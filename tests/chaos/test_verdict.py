@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from plc_sim.chaos.rules import Effect
-from plc_sim.chaos.verdict import come_behind_restarts, effects_of
+from plc_sim.chaos.running import RunResult, failure_text
+from plc_sim.chaos.story import Story
+from plc_sim.chaos.verdict import Breach, Verdict, come_behind_restarts, effects_of
 from sorter.model.codes import NONE, Cause, FinalDisposition
 from sorter.rehearsal.account import Account, Record
 from sorter.runtime.journal_parcels import ParcelRow
@@ -128,3 +131,13 @@ def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
         Effect.LOST_AND_ENDED: 1,
     }
     assert counted(come_behind_restarts(account([], [truth(1)]))) == {}
+
+
+def test_a_failure_says_when_the_machine_was_too_slow_for_the_speed(tmp_path: Path) -> None:
+    story = Story(5, "modbus", 300, 20_000.0, 4.0, ())
+    result = RunResult(story, Verdict((Breach("never seen"),)), 1.0, tmp_path)
+    log = tmp_path / "sorter-0.log"
+    log.write_text('{"event": "reports_late"}\n')
+    assert not any("too slow" in line for line in failure_text(result))
+    log.write_text('{"events": 9, "scans": 0, "event": "records_dropped_by_plc"}\n')
+    assert any("too slow for --speed 4;" in line for line in failure_text(result))

@@ -158,3 +158,12 @@ def test_changes_of_the_lines_mode_are_said(line: Line) -> None:
             "log_level": "info",
         }
     ]
+
+
+def test_records_that_found_no_place_in_the_plc_are_counted(line: Line) -> None:
+    line.metrics.event_overflow = 12
+    said = {"event": "records_dropped_by_plc", "log_level": "error"}
+    assert line.says() == [{**said, "events": 12, "scans": 0}]
+    line.metrics.scan_overflow = 3
+    assert line.says() == [{**said, "events": 0, "scans": 3}]
+    assert line.says() == []
