@@ -11,7 +11,7 @@ from sorter.rehearsal.killed import sort_and_kill
 
 
 def measure(quick: bool) -> dict[str, float]:
-    """Return seconds from the kill to the report behind the first decision, and parcels taken over."""
+    """Return seconds from the kill to the report of the first decision, and parcels taken over."""
     with tempfile.TemporaryDirectory() as folder:
         killed = asyncio.run(sort_and_kill(Path(folder), 3 if quick else 10, 1))
     return {
