@@ -8,7 +8,6 @@ core as one more event.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -68,13 +67,10 @@ class EncoderWatch:
             off, last_state = 0.0, line_state
             oldest = int(frame.events[:, EventColumn.TICK].argmin())
             last, last_tick = frame.events[oldest, _LOOK].tolist()
+        if tick - last_tick > LONGEST_LOOK_TICKS and len(frame.events):
+            return self._among_records(off, frame, (last, last_tick), last_state)
         runs = line_state == last_state == LineState.EXECUTE
-        if runs and tick - last_tick > LONGEST_LOOK_TICKS and not _stopped_between(frame.events):
-            off = self._behind(
-                off, [[last, last_tick], *_between(frame, last_tick), [encoder, tick]]
-            )
-        else:
-            off = self._added(off, encoder - last, tick - last_tick, runs=runs)
+        off = self._added(off, encoder - last, tick - last_tick, runs=runs)
         if -self._most_off <= off <= self._most_off:
             self._off = off
             return frame.events
@@ -82,19 +78,37 @@ class EncoderWatch:
             return frame.events
         return self._with_notice(frame, last, last_tick, round(off))
 
-    def _behind(self, off: float, looks: list[list[int]]) -> float:
-        """Return how far the encoder of a belt that runs is off behind all looks.
+    def _among_records(
+        self, off: float, frame: Frame, last: tuple[int, int], line_state: int
+    ) -> Rows:
+        """Return the events that waited, with a notice wherever their counts went too far off.
 
-        Or where some in a row say that it is too far; a single record that is wrong is made up for
-        by the next one.
+        There where the first of some records in a row says so. A single one that is wrong is made
+        up for by the next one.
         """
-        beyond = 0
-        for (count, tick), (next_count, next_tick) in pairwise(looks):
-            off = self._added(off, next_count - count, next_tick - tick, runs=True)
-            beyond = beyond + 1 if abs(off) > self._most_off else 0
-            if beyond == AGREEING_LOOKS:
-                break
-        return off
+        line_state = _state_before(frame.events, line_state)
+        (count, tick), agreeing, notices = last, 0, []
+        first = last
+        for next_count, next_tick, next_state in _latched_between(frame, tick):
+            runs = line_state == LineState.EXECUTE
+            off = self._added(off, next_count - count, next_tick - tick, runs=runs)
+            count, tick = next_count, next_tick
+            if abs(off) <= self._most_off:
+                agreeing = 0
+            else:
+                agreeing += 1
+                first = (count, tick) if agreeing == 1 else first
+                if agreeing == AGREEING_LOOKS or tick == frame.tick_100us:
+                    notices.append(_notice(*first, round(off)))
+                    agreeing, off = 0, 0.0
+            line_state = line_state if next_state == NONE else next_state
+        self._off = off
+        if not notices:
+            return frame.events
+        ticks = frame.events[:, EventColumn.TICK]
+        behind = [ticks >= notice[EventColumn.TICK] for notice in notices]
+        places = [int(one.argmax()) if one.any() else len(ticks) for one in behind]
+        return np.insert(frame.events, places, notices, axis=0)
 
     def _added(self, off: float, moved: int, elapsed: int, *, runs: bool) -> float:
         """Return how far the encoder is off after two looks, in counts.
@@ -125,23 +139,46 @@ class EncoderWatch:
         from_behind = np.abs(counts - encoder - (ticks - tick) * self._counts_per_tick)
         behind = np.flatnonzero(from_behind < from_before)
         place = int(behind[0]) if behind.size else len(events)
-        notice = np.zeros(EVENT_WIDTH, np.int64)
-        notice[EventColumn.KIND] = NoticeKind.ENCODER_JUMPED
-        notice[EventColumn.SOURCE] = NONE
-        notice[EventColumn.ENCODER] = encoder
-        notice[EventColumn.TICK] = min(tick, int(ticks[behind].min(initial=tick)))
-        notice[EventColumn.A] = abs(off)
-        notice[EventColumn.B] = off < 0
-        return np.insert(events, place, notice, axis=0)
+        since = min(tick, int(ticks[behind].min(initial=tick)))
+        return np.insert(events, place, _notice(encoder, since, off), axis=0)
 
 
-def _between(frame: Frame, last_tick: int) -> list[list[int]]:
-    """Return count and tick of the records latched between two frames, in order of time."""
-    looks = frame.events[:, _LOOK]
-    ticks = looks[:, 1]
-    behind = looks[(ticks > last_tick) & (ticks < frame.tick_100us)]
-    in_order: list[list[int]] = behind[np.argsort(behind[:, 1], kind="stable")].tolist()
-    return in_order
+def _notice(encoder: int, tick: int, off: int) -> Rows:
+    """Return the record of a jump by so many counts to a count, noticed at a tick."""
+    notice = np.zeros(EVENT_WIDTH, np.int64)
+    notice[EventColumn.KIND] = NoticeKind.ENCODER_JUMPED
+    notice[EventColumn.SOURCE] = NONE
+    notice[EventColumn.ENCODER] = encoder
+    notice[EventColumn.TICK] = tick
+    notice[EventColumn.A] = abs(off)
+    notice[EventColumn.B] = off < 0
+    return notice
+
+
+def _latched_between(frame: Frame, last_tick: int) -> list[list[int]]:
+    """Return count, tick and new line state of the records behind a tick, and of the frame.
+
+    In order of time; NONE where the line state did not change.
+    """
+    ticks = frame.events[:, EventColumn.TICK]
+    behind = frame.events[(ticks > last_tick) & (ticks < frame.tick_100us)]
+    behind = behind[np.argsort(behind[:, EventColumn.TICK], kind="stable")]
+    looks = behind[:, (EventColumn.ENCODER, EventColumn.TICK, EventColumn.B)]
+    looks[behind[:, EventColumn.KIND] != EventKind.LINE_CHANGED, 2] = NONE
+    in_order: list[list[int]] = looks.tolist()
+    return [*in_order, [frame.encoder_count, frame.tick_100us, NONE]]
+
+
+def _state_before(events: Rows, line_state: int) -> int:
+    """Return the line's state before the first record, given the one that a status block told.
+
+    A block is of now, also where the records behind it have not been read yet: a state that the
+    first change leads to is not the one it came from.
+    """
+    states = events[events[:, EventColumn.KIND] == EventKind.LINE_CHANGED, EventColumn.B]
+    if not states.size or states[0] != line_state:
+        return line_state
+    return LineState.HELD if line_state == LineState.EXECUTE else LineState.EXECUTE
 
 
 def _stopped_between(events: Rows) -> bool:

@@ -10,15 +10,18 @@ from __future__ import annotations
 from typing import IO, Final
 
 from asyncua.common.utils import Buffer, NotEnoughData
+from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import Primitives1
 from asyncua.ua.uaerrors import UaError
 
+MOST_RESHAPED: Final = 4096
+"""Elements that the dimensions of an array may claim; missing ones are filled up."""
 _READ: Final = Buffer.read
 _SKIP: Final = Buffer.skip
 
 
 def bound_decoder() -> None:
-    """Make asyncua refuse lengths below zero, and arrays whose elements are all nulls.
+    """Make asyncua refuse lengths below zero, arrays of nulls, and dimensions of millions.
 
     Every element takes a byte at least then, so that no array is longer than its message. No tag
     of a mailbox is an array of nulls. To be called before the first message is decoded: asyncua
@@ -27,6 +30,7 @@ def bound_decoder() -> None:
     Buffer.read = _read_forward  # type: ignore[method-assign, assignment]
     Buffer.skip = _skip_forward  # type: ignore[method-assign, assignment]
     Primitives1.Null = _NoArray()  # type: ignore[attr-defined]  # where arrays are looked up
+    ua_binary.MAX_RESHAPE_ELEMENTS = MOST_RESHAPED
 
 
 class _NoArray:

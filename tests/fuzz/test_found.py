@@ -207,6 +207,15 @@ def test_an_array_of_nulls_takes_no_time() -> None:
     assert variant_from_binary(Buffer(b"\0")).Value is None
 
 
+def test_dimensions_beyond_their_elements_take_no_time() -> None:
+    """A million elements were filled up: more than a second."""
+    OpcUaBus(OpcUaLink(), Mailbox(), MonotonicClock())
+    kind = bytes((0xC0 | ua.VariantType.UInt16.value,))
+    lengths = [number.to_bytes(4, "little") for number in (1, 2, 1000, 1000)]
+    with pytest.raises(UaError, match="declare 1000000 elements"):
+        variant_from_binary(Buffer(kind + lengths[0] + b"\1\0" + b"".join(lengths[1:])))
+
+
 def test_a_string_of_negative_length_takes_no_time() -> None:
     """It moved the reading back to where the element began, as often as the array claims."""
     OpcUaBus(OpcUaLink(), Mailbox(), MonotonicClock())

@@ -150,6 +150,12 @@ def test_another_start_of_the_plc_is_no_jump() -> None:
     assert len(watch.events(frame(12, 50, boot_id=2))) == 0
 
 
+def stopped_at(encoder: int, tick: int) -> list[int]:
+    row = event(EventKind.LINE_CHANGED, 0xFFFF, encoder, b=HELD)
+    row[EventColumn.TICK] = tick
+    return row
+
+
 def passing(encoder: int, ticks: range, jump: int, at_tick: int, every: int) -> list[list[int]]:
     """Return edges on a belt that runs, with counts that jump at a tick."""
     start = ticks.start
@@ -176,6 +182,31 @@ def test_a_jump_while_nobody_looked_shows_in_the_records_that_waited(
     assert watch.events(frame(end[0] + 25, end[1] + 100)).size == 0, "told once"
 
 
+@pytest.mark.parametrize("state", [EXECUTE, LineState.ABORTED])
+@pytest.mark.parametrize("first", [False, True], ids=["link_was_down", "controller_was_down"])
+def test_a_slip_before_the_line_stopped_shows_as_well(state: int, *, first: bool) -> None:
+    """What a belt does before and behind an emergency stop is known from the records of it.
+
+    A status block that came before the records says what the state is at last.
+    """
+    encoder, tick = START
+    slipped = [
+        edge(encoder + round((at - tick) * PER_TICK * 1.2), at)
+        for at in range(tick + 300, tick + 9_000, 300)
+    ]
+    end = slipped[-1][EventColumn.ENCODER]
+    stop = event(EventKind.LINE_CHANGED, 0xFFFF, end, b=LineState.ABORTED)
+    start = event(EventKind.LINE_CHANGED, 0xFFFF, end, b=EXECUTE)
+    stop[EventColumn.TICK], start[EventColumn.TICK] = tick + 9_000, tick + 20_000
+    watch = unwatched() if first else watch_at(state=state)
+    told = watch.events(frame(end + 2_500, tick + 30_000, *slipped, stop, start))
+    slips = np.flatnonzero(told[:, EventColumn.KIND] == NoticeKind.ENCODER_JUMPED)
+    # As when it is looked at all the time: again and again while it slips, and not behind it.
+    assert 4 <= len(slips) <= 8
+    assert told[slips[-1], EventColumn.TICK] <= tick + 9_000
+    assert kinds(told)[-2:] == [EventKind.LINE_CHANGED] * 2
+
+
 @pytest.mark.parametrize(
     ("rows", "what"),
     [
@@ -191,7 +222,7 @@ def test_a_jump_while_nobody_looked_shows_in_the_records_that_waited(
         (
             [
                 *passing(START[0], range(START[1], START[1] + 9_000), 0, 0, 300),
-                event(EventKind.LINE_CHANGED, 0xFFFF, START[0] + 2_250, b=HELD),
+                stopped_at(START[0] + 2_250, START[1] + 9_000),
             ],
             "stopped",
         ),
