@@ -284,13 +284,14 @@ def zone_cleared(
     Not surely: a parcel that its diverter may have taken off the belt before, and one nearer to a
     border of the zone than its position is known. The chute's or the next eye's report decides
     about them: the first that does not come says that they were removed.
+
+    Nobody knows where a parcel is that its last eye has not seen: it may have been met somewhere
+    else, under another number. It is lost, and nobody says that it was removed.
     """
     loop = line[LineField.LOOP_COUNTS]
     start = zones[ZoneColumn.START, event[EventColumn.SOURCE]] + line[LineField.WINDOW]
     end = zones[ZoneColumn.END, event[EventColumn.SOURCE]] - line[LineField.WINDOW]
     encoder = event[EventColumn.ENCODER]
-    removed = FinalDisposition.REMOVED
-    cleared = Cause.ZONE_CLEARED
     for row in range(registers[Register.ROWS]):
         if parcels[ParcelColumn.ID, row] == 0:
             continue
@@ -303,12 +304,15 @@ def zone_cleared(
             position %= loop
         if position < start - line[LineField.WINDOW] or position >= end + line[LineField.WINDOW]:
             continue
+        seen = parcels[ParcelColumn.MISSED_EYES, row] == 0
         if may_be_off or position < start or position >= end:
-            parcels[ParcelColumn.DOUBTFUL, row] = 1
+            parcels[ParcelColumn.DOUBTFUL, row] = 1 if seen else 0
         else:
+            final = FinalDisposition.REMOVED if seen else FinalDisposition.LOST
+            cause = Cause.ZONE_CLEARED if seen else Cause.MISTRACKED
             close_parcel(
                 parcels, row, registers, chute_state, commands, outcomes,
-                removed, NONE, cleared, encoder, now,
+                final, NONE, cause, encoder, now,
             )  # fmt: skip
 
 

@@ -90,3 +90,14 @@ def test_a_parcel_seen_after_the_clearing_was_not_taken_off() -> None:
     parcel.passes("middle")
     line.runs_to(line.now + 2_000)
     assert parcel.end == "still on the line"
+
+
+def test_a_parcel_that_its_last_eye_has_not_seen_is_lost_and_not_removed() -> None:
+    """It may have been met somewhere else, under another number: both were ends of one parcel."""
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000)
+    line.runs_to(parcel.at("gate") + WINDOW + 600)
+    assert any(words.startswith("EYE_MISSED") for words in parcel.story)
+    line.clears("front")
+    assert parcel.end == "LOST: MISTRACKED"
+    assert line.state.tracked_count() == 0
