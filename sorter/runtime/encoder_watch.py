@@ -158,10 +158,12 @@ def _notice(encoder: int, tick: int, off: int) -> Rows:
 def _latched_between(frame: Frame, last_tick: int) -> list[list[int]]:
     """Return count, tick and new line state of the records behind a tick, and of the frame.
 
-    In order of time; NONE where the line state did not change.
+    In order of time; NONE where the line state did not change. Only edges at eyes and changes of
+    that state tell what the belt does: chutes are emptied and slid into while it stands.
     """
-    ticks = frame.events[:, EventColumn.TICK]
-    behind = frame.events[(ticks > last_tick) & (ticks < frame.tick_100us)]
+    kinds, ticks = frame.events[:, EventColumn.KIND], frame.events[:, EventColumn.TICK]
+    told = (kinds == EventKind.PARCEL_PASSED) | (kinds == EventKind.LINE_CHANGED)
+    behind = frame.events[told & (ticks > last_tick) & (ticks < frame.tick_100us)]
     behind = behind[np.argsort(behind[:, EventColumn.TICK], kind="stable")]
     looks = behind[:, (EventColumn.ENCODER, EventColumn.TICK, EventColumn.B)]
     looks[behind[:, EventColumn.KIND] != EventKind.LINE_CHANGED, 2] = NONE

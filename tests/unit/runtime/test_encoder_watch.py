@@ -226,9 +226,19 @@ def test_a_slip_before_the_line_stopped_shows_as_well(state: int, *, first: bool
             ],
             "stopped",
         ),
+        (
+            [
+                *passing(START[0], range(START[1], START[1] + 9_000), 0, 0, 300),
+                *(
+                    [0, EventKind.CHUTE_EMPTIED, 1, START[0] + 2_250, START[1] + tick, 1, 0]
+                    for tick in range(10_000, 20_000, 1_000)
+                ),
+            ],
+            "stopped by a frozen PLC, that says nothing of it",
+        ),
     ],
 )
 def test_what_waited_of_a_sound_encoder_is_no_jump(rows: list[list[int]], what: str) -> None:
-    moved = 2_250 if what == "stopped" else 7_500
+    moved = 2_250 if what.startswith("stopped") else 7_500
     assert len(rows) == len(watch_at().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
     assert len(rows) == len(unwatched().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
