@@ -25,11 +25,12 @@ from sorter.model.columns import (
     ChuteColumn,
     ChuteStateColumn,
     EventColumn,
+    EyeColumn,
     LineField,
     ZoneColumn,
 )
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, ParcelState, Register, Resend
+from sorter.model.tracking import EYE_BITS, ParcelColumn, ParcelState, Register, Resend
 
 
 @kernel("void(int64[:, ::1], int64[::1], int64, int64)")
@@ -264,15 +265,31 @@ def chute_emptied(event: Rows, registers: Rows, chute_state: Rows) -> None:
     chute_state[ChuteStateColumn.LENGTH, chute] = length - length * taken // inside
 
 
+@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1])")
+def is_unseen(
+    parcels: Rows, row: int, encoder: int, registers: Rows, line: Rows, eyes: Rows
+) -> int:
+    """Return 1 for a parcel that an eye which can see has not seen where it was expected."""
+    if parcels[ParcelColumn.MISSED_EYES, row] > 0:
+        return 1
+    eye = parcels[ParcelColumn.EYE, row]
+    if eye == NONE or (registers[Register.BLOCKED_EYES] >> (eye % EYE_BITS)) & 1 == 1:
+        return 0
+    travel = eyes[EyeColumn.POSITION, eye] + parcels[ParcelColumn.ROUND, row]
+    beyond = encoder - parcels[ParcelColumn.ANCHOR, row] - travel
+    return 1 if beyond > line[LineField.WINDOW] else 0
+
+
 @kernel(
     "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1], int64)"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64)"
 )
 def zone_cleared(
     event: Rows,
     parcels: Rows,
     registers: Rows,
     line: Rows,
+    eyes: Rows,
     zones: Rows,
     chute_state: Rows,
     commands: Rows,
@@ -304,7 +321,7 @@ def zone_cleared(
             position %= loop
         if position < start - line[LineField.WINDOW] or position >= end + line[LineField.WINDOW]:
             continue
-        seen = parcels[ParcelColumn.MISSED_EYES, row] == 0
+        seen = is_unseen(parcels, row, encoder, registers, line, eyes) == 0
         if may_be_off or position < start or position >= end:
             parcels[ParcelColumn.DOUBTFUL, row] = 1 if seen else 0
         else:

@@ -175,7 +175,9 @@ def take_event(
     elif kind == EventKind.CHUTE_EMPTIED:
         chute_emptied(event, registers, chute_state)
     elif kind == EventKind.ZONE_CLEARED:
-        zone_cleared(event, parcels, registers, line, zones, chute_state, commands, outcomes, now)
+        zone_cleared(
+            event, parcels, registers, line, eyes, zones, chute_state, commands, outcomes, now
+        )
 
 
 @kernel(

@@ -45,4 +45,4 @@ def test_an_entry_that_never_comes_ends_the_lap_without_any_eye() -> None:
     line.runs_to(parcel.anchor + BENCH + ENTRY_DELAY + 2_000)
     assert parcel.story.index("PASSED bench: MISSED") < parcel.story.index("RECIRCULATED 1")
     line.reports(EventKind.ZONE_CLEARED, 0)
-    assert parcel.end == "REMOVED: ZONE_CLEARED"
+    assert parcel.end == "LOST: MISTRACKED"

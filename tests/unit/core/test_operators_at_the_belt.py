@@ -92,12 +92,15 @@ def test_a_parcel_seen_after_the_clearing_was_not_taken_off() -> None:
     assert parcel.end == "still on the line"
 
 
-def test_a_parcel_that_its_last_eye_has_not_seen_is_lost_and_not_removed() -> None:
+@pytest.mark.parametrize(("behind", "given_up"), [(WINDOW + 1, False), (WINDOW + 600, True)])
+def test_a_parcel_that_its_last_eye_has_not_seen_is_lost_and_not_removed(
+    behind: int, given_up: bool
+) -> None:
     """It may have been met somewhere else, under another number: both were ends of one parcel."""
     line = TinyLine()
     parcel = line.known_parcel(at=1_000)
-    line.runs_to(parcel.at("gate") + WINDOW + 600)
-    assert any(words.startswith("EYE_MISSED") for words in parcel.story)
+    line.runs_to(parcel.at("gate") + behind)
+    assert any(words.startswith("EYE_MISSED") for words in parcel.story) is given_up
     line.clears("front")
     assert parcel.end == "LOST: MISTRACKED"
     assert line.state.tracked_count() == 0
