@@ -22,8 +22,9 @@ from sorter.errors import Problem
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
 VARIATIONS: Final = 12
-MOST_PROBLEMS: Final = 200
-"""Of form; with more, the file is something else altogether and nothing is made of the rest."""
+MOST_PROBLEMS: Final = 100
+"""Of form; with more, the file is something else altogether and nothing is made of the rest. The
+time that it takes grows with the square: some 3 s for 32 chutes whose names cannot be read."""
 _MOST_NAMES: Final = 32
 _NAME: Final = re.compile(NAME_PATTERN)
 _MADE_UP: Final = re.compile(rf"{MADE_UP}\d+\.\d+, |(, )?{MADE_UP}\d+\.\d+")

@@ -232,7 +232,7 @@ TARGETS = (
     Target(
         "config", "config.check.check_files, config.load.load_line",
         lambda: [LINE, PLAN, POLICY, SCENARIO], _config, _CONFIG_TOKENS,
-        limit_bytes=20_000, text=True,
+        limit_bytes=20_000, text=True, budget_s=30.0,  # bounded, see docs/decisions/0013
     ),
     Target(
         "returns_csv", "host.returns_file.import_csv", lambda: [CSV, b"\xef\xbb\xbf" + CSV],
