@@ -137,8 +137,7 @@ def take_event(
 ) -> None:
     """Hand one event to its handler; count it when the PLC cannot have meant it."""
     kind = event[EventColumn.KIND]
-    source = event[EventColumn.SOURCE]
-    encoder = event[EventColumn.ENCODER]
+    old = from_before_jump(event[EventColumn.ENCODER], event[EventColumn.TICK], now, registers)
     if kind == EventKind.LINE_CHANGED:
         line_changed(event, registers)
     elif kind == NoticeKind.ENCODER_JUMPED:
@@ -149,9 +148,7 @@ def take_event(
     registers[Register.LATE_REPORTS] += is_late(event, now, line)
     if repeated(event, chute_state):
         registers[Register.DUPLICATE_REPORTS] += 1
-    elif kind <= EventKind.PARCEL_MEASURED and from_before_jump(
-        encoder, event[EventColumn.TICK], now, registers
-    ):
+    elif kind <= EventKind.PARCEL_MEASURED and old:
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
@@ -169,9 +166,9 @@ def take_event(
     elif kind == EventKind.CHUTE_ENTERED:
         chute_entered(event, parcels, registers, line, chutes, chute_state, commands, outcomes, now)
     elif kind == EventKind.EYE_BLOCKED:
-        registers[Register.BLOCKED_EYES] |= 1 << (source % EYE_BITS)
+        registers[Register.BLOCKED_EYES] |= 1 << (event[EventColumn.SOURCE] % EYE_BITS)
     elif kind == EventKind.CHUTE_CHANGED:
-        set_bits(chute_state, registers, source, event[EventColumn.B])
+        set_bits(chute_state, registers, event[EventColumn.SOURCE], event[EventColumn.B])
     elif kind == EventKind.CHUTE_EMPTIED:
         chute_emptied(event, registers, chute_state)
     elif kind == EventKind.ZONE_CLEARED:

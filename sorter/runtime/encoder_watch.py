@@ -21,6 +21,7 @@ TICKS_PER_S: Final = 10_000
 LONGEST_LOOK_TICKS: Final = 2_500
 """Between two frames farther apart than this the belt may have stood without anybody noticing."""
 AGREEING_LOOKS: Final = 3
+"""So many records in a row that are too far off are an encoder's doing, and not their own."""
 _LOOK: Final = (EventColumn.ENCODER, EventColumn.TICK)
 
 

@@ -388,24 +388,3 @@ def test_two_scanners_that_read_at_the_same_count_are_told_apart(path):
         (story,) = explain(path, code)
         (scan,) = [moment for moment in story.moments if moment.what == "scan"]
         assert scan.details["codes"] == [code]
-
-
-def go_on(journal, appended):
-    append_all(journal, appended)
-    journal.close()
-
-
-@pytest.mark.parametrize("what", ["removed", "replaced", "emptied"])
-@pytest.mark.parametrize("more", [LIVES[1:], []], ids=["goes_on", "idle"])
-def test_a_journal_that_is_taken_away_while_it_is_written_ends_the_run(path, what, more):
-    """SQLite goes on writing into a file that nobody will find again."""
-    journal = ThreadedJournal(path, INFO)
-    journal.append(*LIVES[0])
-    if what == "emptied":
-        os.truncate(path, 0)
-    else:
-        path.unlink()
-    if what == "replaced":
-        path.write_bytes(b"of somebody else")
-    with pytest.raises(JournalError, match="removed, replaced or emptied the journal"):
-        go_on(journal, more)
