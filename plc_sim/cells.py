@@ -121,7 +121,7 @@ NOBODY = -1
     PARCEL_END_COUNT,
     PARCEL_END_NS,
     PARCEL_FAULTS,  # four bits each, newest lowest
-    PARCEL_NEXT,  # next in the queue of its induction or in its chute
+    PARCEL_NEXT,  # next in the queue of its induction, or of the take-away of its chute
     PARCEL_DUE_NS,  # from the start of arrivals
     PARCEL_INDUCTION,
     PARCEL_TEXT,  # row whose label scanners see on it; equal labels have one row

@@ -144,9 +144,12 @@ def chute_stream(ints: Ints, chute: int, what: int) -> int:
 
 
 @inner
-def put_into_chute(ints: Ints, reals: Reals, wires: Wires, chute: int, row: int) -> None:
-    """Put a parcel into a chute, full or not."""
-    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+def queue_for_takeaway(ints: Ints, cell: int, row: int) -> None:
+    """Put a parcel behind those that wait in a chute for its take-away; `cell`: the chute's first.
+
+    An operator takes all out at once, so nobody asks for the order there; and a chain that is
+    never taken down would end at a row that is by then another parcel (see ``begin_again``).
+    """
     ints[ints[AT_PARCELS] + row * PARCEL_CELLS + PARCEL_NEXT] = NOBODY
     if ints[cell + CHUTE_COUNT] == 0:
         ints[cell + CHUTE_FIRST] = row
@@ -154,6 +157,14 @@ def put_into_chute(ints: Ints, reals: Reals, wires: Wires, chute: int, row: int)
         last = ints[cell + CHUTE_LAST]
         ints[ints[AT_PARCELS] + last * PARCEL_CELLS + PARCEL_NEXT] = row
     ints[cell + CHUTE_LAST] = row
+
+
+@inner
+def put_into_chute(ints: Ints, reals: Reals, wires: Wires, chute: int, row: int) -> None:
+    """Put a parcel into a chute, full or not."""
+    cell = ints[AT_CHUTES] + chute * CHUTE_CELLS
+    if ints[cell + CHUTE_OPERATOR] == 0:
+        queue_for_takeaway(ints, cell, row)
     ints[cell + CHUTE_COUNT] += 1
     length = reals[ints[AT_PARCEL_MM] + row * PARCEL_REALS + PARCEL_LENGTH]
     reals[ints[AT_CHUTE_MM] + chute * CHUTE_REALS + CHUTE_USED] += length

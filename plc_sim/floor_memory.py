@@ -145,8 +145,8 @@ class FloorMemory:
     def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
         """Let the same parcels come once more, with new draws, onto a line that is empty.
 
-        Who is in which chute is forgotten: only a take-away asks for it, and it has carried them
-        off by then. What the belt did before nobody asks for any more.
+        No take-away may be at work: it asks who is in its chute, which is forgotten here. What
+        the belt did before nobody asks for any more.
         """
         ints, reals = self.ints, self.reals
         self.parcels[:] = 0
@@ -222,6 +222,12 @@ class FloorMemory:
     def ring(self) -> Ints:
         """Parcels on the belt in the order of their phases."""
         return self._table(c.AT_RING, int(self.ints[c.RING_SIZE]), 1)[:, 0]
+
+    @property
+    def takeaways_idle(self) -> bool:
+        """Whether every chute with a take-away is empty."""
+        chutes = self._table(c.AT_CHUTES, int(self.ints[c.CHUTES]), c.CHUTE_CELLS)
+        return not chutes[:, c.CHUTE_BUSY].any()
 
     def whole_log(self) -> Ints:
         """Return all that was noted in the log, oldest first."""

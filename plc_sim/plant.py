@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-import numpy as np
-
 from sorter.config.models import Line
 
 from . import cells as c
@@ -60,7 +58,8 @@ class Plant:
         self.line = line
         self.plc = plc
         jams, clear = draw_jams(scenario, line, len(feed), seed)
-        stops = int(np.count_nonzero(jams)) + 2 * len(scenario.faults)
+        # Each parcel gets stuck once at most, and each time it comes others may.
+        stops = (len(feed) if scenario.jams.rate else 0) + 2 * len(scenario.faults)
         self.memory = FloorMemory(scenario, line, feed, seed, stops)
         self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams
         names = tuple(chute.name for chute in line.chutes)
@@ -139,7 +138,7 @@ class Plant:
             self._faults.start()
 
     def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
-        """Let the same parcels come once more; the line must be empty."""
+        """Let the same parcels come once more; line and take-aways must be empty."""
         self.memory.begin_again(scenario, feed, seed)
         jams, _ = draw_jams(scenario, self.line, len(feed), seed)
         self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams

@@ -112,8 +112,8 @@ class Rig:
 
     @property
     def settled(self) -> bool:
-        """Whether the line has been empty for two laps: nothing of a parcel is left anywhere."""
-        if not self.finished:
+        """Whether line and take-aways have been empty for two laps: no parcel is left anywhere."""
+        if not self.finished or not self.plant.memory.takeaways_idle:
             self._settled_ns = -1
             return False
         if self._settled_ns < 0:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from commands import SCENARIO
 
 from plc_sim.closed_loop import soak
+from plc_sim.faults import draw_jams
+from plc_sim.scenario import load_scenario
+from sorter.config.load import load_line
 
 
 def test_rounds_are_reconciled_one_by_one(tmp_path: Path) -> None:
@@ -55,4 +59,47 @@ def test_the_line_goes_on_after_a_broken_link_in_each_round(
     )
     assert found["rounds"] == 2
     assert found["parcels"] >= 300
+    assert found["unaccounted"] == found["truth_mismatches"] == 0, found["details"]
+
+
+def test_a_parcel_that_waits_is_not_taken_for_the_one_it_was_in_the_round_before(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "scenario.yaml"
+    line = SCENARIO.parent.parent / "line.yaml"
+    # Far more than the belt takes: nearly everybody waits long while chutes are filled again.
+    arrivals = {"process": "poisson", "rate_parcels_per_h": 400_000}
+    described = {"kind": "scenario", "name": "crowd", "line": str(line), "arrivals": arrivals}
+    path.write_text(yaml.safe_dump(described))
+    found = soak(
+        path,
+        parcels=2000,
+        seed=1,
+        journal_path=tmp_path / "journal.sqlite",
+        round_parcels=200,
+    )
+    assert (found["rounds"], found["parcels"]) == (10, 2000)
+    assert found["unaccounted"] == found["truth_mismatches"] == 0, found["details"]
+
+
+def test_a_round_can_have_more_jams_than_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    line = SCENARIO.parent.parent / "line.yaml"
+    jams = {"rate": 0.02, "clear": {"kind": "constant", "value_s": 2}}
+    described = {"kind": "scenario", "name": "jams", "line": str(line), "jams": jams}
+    path.write_text(yaml.safe_dump(described))
+    layout = load_line(line).line_file.line
+    scenario = load_scenario(path)
+    stuck = [
+        int(np.count_nonzero(draw_jams(scenario, layout, 200, seed)[0])) for seed in (314, 315)
+    ]
+    assert stuck == [0, 7]
+    found = soak(
+        path,
+        parcels=600,
+        seed=314,
+        journal_path=tmp_path / "journal.sqlite",
+        round_parcels=200,
+    )
+    assert found["rounds"] == 3
     assert found["unaccounted"] == found["truth_mismatches"] == 0, found["details"]
