@@ -22,7 +22,9 @@ from sorter.config.load import load_line
 from sorter.errors import JournalError
 from sorter.files import require_folder
 
-ROUND_PARCELS = 10_000
+ROUND_PARCELS = 2_000
+"""Of a soak: what is kept of a round to reconcile it grows and shrinks with it, in the same heap
+as the controller's, and rounds of 10,000 left enough holes there to pass for a slow leak."""
 SOAK_JOURNAL_BYTES = 100_000_000
 """Of the journal of a soak: enough for some rounds, and reached early on."""
 
