@@ -18,6 +18,8 @@ from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
+_NO_BOOT: Final = -1
+"""None was seen yet; what no PLC can say."""
 NOT_STARTED: Final = "the PLC has not started its program yet (boot id is 0)"
 UNFOLLOWED_SCANS: Final = 25
 """A PLC follows a controller within a scan or two, unless another one always writes last."""
@@ -85,7 +87,8 @@ class MailboxClient:
         self._probe = np.zeros(wire.COMMAND_WORDS, np.uint16)
         self._probing = True
         self._written_head = 0
-        self._boot_id = 0
+        self._boot_id = _NO_BOOT
+        self._header[Header.BOOT_ID] = _NO_BOOT
         self._resume = UNKNOWN
         self._resume_encoder: int | None = None
         self._resume_tick: int | None = None
@@ -182,8 +185,6 @@ class MailboxClient:
             boot_id, heartbeat, line_state, encoder_count, tick_100us, epoch, command_ack,
             event_overflow, scan_overflow, scan_head, last_scan, reread,
         ) = self._news.tolist()  # fmt: skip
-        if not boot_id:
-            raise LinkRejected(self._bus.name, NOT_STARTED)
         self._probing = False
         if heartbeat == self.heartbeat:
             self.plc_heartbeat_age_exchanges += 1
@@ -267,14 +268,7 @@ class MailboxClient:
         tick = self._header_cells[_TICK]
         count = decode_status(words, self._low_first, self._header, self._rows)
         if count == OTHER_BOOT:
-            version = int(self._header[Header.VERSION])
-            if version != wire.LAYOUT_VERSION:
-                self._header[Header.BOOT_ID] = self._boot_id
-                raise LinkRejected(
-                    self._bus.name,
-                    f"mailbox layout version {version}, this controller speaks "
-                    f"{wire.LAYOUT_VERSION}; update the PLC program or check the status address",
-                )
+            self._refuse_unusable()
             self._start_boot(words)
             count = decode_status(words, self._low_first, self._header, self._rows)
         elif not count and not self._probing and self._header_cells[_TICK] < tick:
@@ -284,6 +278,24 @@ class MailboxClient:
                 "than the one before it; does something between PLC and controller keep old words?",
             )
         return count
+
+    def _refuse_unusable(self) -> None:
+        """Refuse a status block that is no start of a PLC; the one known so far goes on behind it.
+
+        A PLC whose program stands, or a map that has shifted, can come back as it was before.
+        """
+        header = self._header
+        version, boot_id = int(header[Header.VERSION]), int(header[Header.BOOT_ID])
+        header[Header.BOOT_ID] = self._boot_id
+        if version != wire.LAYOUT_VERSION:
+            raise LinkRejected(
+                self._bus.name,
+                f"mailbox layout version {version}, this controller speaks "
+                f"{wire.LAYOUT_VERSION}; update the PLC program or check the status address",
+            )
+        if not boot_id:
+            raise LinkRejected(self._bus.name, NOT_STARTED)
+        header[Header.BOOT_ID] = boot_id
 
     def _watch_echo(self, epoch: int, count: int) -> None:
         """See whether the PLC follows another controller, whose epoch it gives back.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from plc_bench import (
     EPOCH,
     NO_COMMANDS,
@@ -15,10 +16,12 @@ from plc_bench import (
     seqs,
 )
 
+from sorter.errors import LinkRejected
 from sorter.model.mailbox import (
     COMMAND_EPOCH,
     COMMAND_EVENT_ACK,
     COMMAND_HEAD,
+    STATUS_BOOT_ID,
     STATUS_EVENT_ACK,
 )
 from sorter.ports import Acknowledged
@@ -66,6 +69,30 @@ async def test_restart_unnoticed_by_the_link() -> None:
     assert frame.command_ack == 1
     assert bench.plc.pending == 1
     assert status[STATUS_EVENT_ACK + 1] == 4
+
+
+async def test_a_plc_whose_program_stood_goes_on_where_it_was() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    bench.edge(3)
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.events[:, 0].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    await client.exchange(Acknowledged(7, 4, 0), fire_row(1, parcel=1, fire=90_000))
+    bench.image.status[STATUS_BOOT_ID + 1] = 0
+    bench.running = False
+    for _ in range(2):
+        with pytest.raises(LinkRejected, match="boot id is 0"):
+            await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    client.link_restored()
+    bench.image.status[STATUS_BOOT_ID + 1] = 7
+    bench.running = True
+    bench.edge()
+    frame = await client.exchange(Acknowledged(7, 4, 0), NO_COMMANDS)
+    assert frame.events[:, 0].tolist() == [8], "nothing a second time"
+    assert (client.epoch, client.boots_seen) == (EPOCH, 1)
+    await client.exchange(Acknowledged(7, 8, 0), fire_row(2, parcel=2, fire=90_000))
+    await client.exchange(Acknowledged(7, 8, 0), NO_COMMANDS)
+    assert bench.plc.pending == 2
 
 
 async def test_a_late_block_of_a_former_controller_does_not_bring_its_commands_back() -> None:
