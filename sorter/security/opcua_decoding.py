@@ -7,21 +7,23 @@ string of negative length moves the reading back to where it was.
 
 from __future__ import annotations
 
-from typing import IO, Final
+import math
+from typing import IO, Any, Final
 
 from asyncua.common.utils import Buffer, NotEnoughData
 from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import Primitives1
 from asyncua.ua.uaerrors import UaError
 
-MOST_RESHAPED: Final = 4096
-"""Elements that the dimensions of an array may claim; missing ones are filled up."""
+MOST_DIMENSIONS: Final = 4
+"""Of an array; those of a mailbox have one."""
 _READ: Final = Buffer.read
 _SKIP: Final = Buffer.skip
+_RESHAPE: Final = ua_binary._reshape
 
 
 def bound_decoder() -> None:
-    """Make asyncua refuse lengths below zero, arrays of nulls, and dimensions of millions.
+    """Make asyncua refuse lengths below zero, arrays of nulls, and dimensions that do not fit.
 
     Every element takes a byte at least then, so that no array is longer than its message. No tag
     of a mailbox is an array of nulls. To be called before the first message is decoded: asyncua
@@ -30,7 +32,7 @@ def bound_decoder() -> None:
     Buffer.read = _read_forward  # type: ignore[method-assign, assignment]
     Buffer.skip = _skip_forward  # type: ignore[method-assign, assignment]
     Primitives1.Null = _NoArray()  # type: ignore[attr-defined]  # where arrays are looked up
-    ua_binary.MAX_RESHAPE_ELEMENTS = MOST_RESHAPED
+    ua_binary._reshape = _in_shape
 
 
 class _NoArray:
@@ -69,3 +71,14 @@ def _skip_forward(buffer: Buffer, size: int) -> None:
     if size < 0:
         raise NotEnoughData(f"a length of {size}")
     _SKIP(buffer, size)
+
+
+def _in_shape(flat: list[Any], dims: list[int]) -> list[Any]:
+    """Return an array in its dimensions, which must be those of the elements that are there."""
+    if not dims:  # asyncua gives None for what is null, here and for the array
+        return flat
+    elements = len(flat) if isinstance(flat, list) else 1
+    if len(dims) > MOST_DIMENSIONS or math.prod(dims) != elements:
+        shown = ", ".join(map(str, dims[:MOST_DIMENSIONS]))
+        raise UaError(f"{len(dims)} dimensions ({shown} ...) for {elements} elements")
+    return _RESHAPE(flat, dims) if elements > 1 else flat
