@@ -61,6 +61,7 @@ class FileWatch:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._file: tuple[int, int] | None = None
         self._file = self._identity()
 
     def check(self) -> None:
@@ -83,8 +84,10 @@ class FileWatch:
         """Return what tells a file from another one; None when it is not there or empty."""
         try:
             about = os.stat(self._path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError:  # a disk that does not answer has removed nothing
+            return self._file
         return (about.st_dev, about.st_ino) if about.st_size else None
 
 

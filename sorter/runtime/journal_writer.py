@@ -300,6 +300,7 @@ class JournalWriter:
                     put_snapshot(self._connection, snapshot)
         except DATABASE_ERRORS as error:
             raise writing_failed(self.path, error) from error
+        self._watch.check()  # before the PLC may forget what nobody would find again
         self.acknowledged = batch.acknowledged
         self._batch = None
         self._storage.note_written()
@@ -315,12 +316,10 @@ class JournalWriter:
         Raises
         ------
         JournalRefused, JournalError
-            As for :meth:`write`; nothing of the journal is lost by it. Or the file is not there any
-            more.
+            As for :meth:`write`; nothing of the journal is lost by it.
         """
         if not self._keeps_steps:
             return False
-        self._watch.check()
         try:
             return self._storage.tidy()
         except DATABASE_ERRORS as error:

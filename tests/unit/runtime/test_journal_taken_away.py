@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from journal_samples import INFO, parcel_life
 
 from sorter.errors import JournalError
 from sorter.runtime.journal import ThreadedJournal
+from sorter.runtime.journal_files import FileWatch
 
 LIFE = parcel_life(1, 1, b"RMA-1")
 
@@ -35,3 +37,31 @@ def test_it_ends_the_run(tmp_path: Path, what: str, more: list[tuple[object, ...
         path.write_bytes(b"of somebody else")
     with pytest.raises(JournalError, match="removed, replaced or emptied the journal"):
         go_on(journal, more)
+
+
+def test_the_plc_keeps_what_nobody_would_find_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = ThreadedJournal(path, INFO)
+    before = journal.acknowledged()
+    path.unlink()
+    with pytest.raises(JournalError, match="removed, replaced or emptied the journal"):
+        go_on(journal, LIFE)
+    assert journal.acknowledged() == before
+
+
+def test_a_disk_that_does_not_answer_has_removed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"whole")
+    watch = FileWatch(str(path))
+
+    def no_answer(name: str) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error", name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", no_answer)
+        watch.check()
+    path.unlink()
+    with pytest.raises(JournalError, match="removed"):
+        watch.check()
