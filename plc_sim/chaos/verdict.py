@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import Effect, allowance
@@ -119,20 +120,30 @@ def _beyond(effects: dict[Effect, list[str]], allowed: dict[Effect, int]) -> lis
 def come_behind_restarts(account: Account) -> Account:
     """Return the account of the parcels that came onto the belt behind the last restart of the PLC.
 
-    The ledger notes a restart at the parcels that were on the belt. Nothing excuses what becomes
-    of those behind them: their records lie in new rings, which are read from the beginning.
+    The ledger notes a restart at the parcels that were on the belt; some that had come behind them
+    may have left it before. Nothing excuses what becomes of those that came behind the restart:
+    their records lie in new rings, which are read from the beginning.
     """
-    before = [int(row["physical_id"]) for row in account.truth if PLC_RESTART in row["faults"]]
-    if not before:  # nobody was on the belt, or there was none: nothing tells who came when
+    noted = [row for row in account.truth if PLC_RESTART in row["faults"]]
+    if not noted:  # nobody was on the belt, or there was none: nothing tells who came when
         return Account(replace(account.comparison, findings=()), (), {})
-    last = max(before)
+    last = max(int(row["physical_id"]) for row in noted)
+    over = {row["sightings"][0][2] for row in noted if row["sightings"]}
+    truth = [
+        row for row in account.truth if int(row["physical_id"]) > last and not over & _boots_of(row)
+    ]
+    behind = {int(row["physical_id"]) for row in truth}
     comparison = replace(
         account.comparison,
-        findings=tuple(one for one in account.comparison.findings if one.physical_id > last),
+        findings=tuple(one for one in account.comparison.findings if one.physical_id in behind),
     )
-    truth = [row for row in account.truth if int(row["physical_id"]) > last]
-    records = {number: rows for number, rows in account.records.items() if number > last}
+    records = {number: rows for number, rows in account.records.items() if number in behind}
     return Account(comparison, truth, records)
+
+
+def _boots_of(row: Mapping[str, Any]) -> set[int]:
+    """Return the starts of the PLC that have seen a parcel, or its end."""
+    return {boot_id for _, _, boot_id in row["sightings"]} | {row["end_boot"]}
 
 
 def _of_processes(seen: Performance) -> list[Breach]:

@@ -23,11 +23,12 @@ def truth(number: int, **values: Any) -> dict[str, Any]:
         "label": f"RMA{number}",
         "induct_eye": 0,
         "induct_count": 1000 * number,
-        "sightings": [[0, 1000 * number]],
+        "sightings": [[0, 1000 * number, 1]],
         "codes_read": [[0, [f"RMA{number}"]]],
         "end": "chute",
         "chute": "A01",
         "end_count": 1000 * number + 500,
+        "end_boot": 1,
         "faults": [],
     }
     return row | values
@@ -35,7 +36,7 @@ def truth(number: int, **values: Any) -> dict[str, Any]:
 
 def recorded(number: int, parcel: int | None = None, **values: Any) -> ParcelRow:
     row = ParcelRow(parcel or number, 1, f"RMA{number}", 0, 1, 0, 1000 * number)
-    row.disposition, row.chute = FinalDisposition.SORTED, 0
+    row.disposition, row.chute, row.opened_boot = FinalDisposition.SORTED, 0, 1
     for name, value in values.items():
         setattr(row, name, value)
     return row
@@ -116,15 +117,19 @@ def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
     truths = [
         truth(1, faults=["plc_restart"], end="removed", chute=None),
         truth(2, faults=["plc_restart"]),
-        truth(3),
-        truth(4),
+        truth(3, sightings=[[0, 3000, 2]], end_boot=2),
+        truth(4, sightings=[[0, 4000, 2]], end_boot=2),
+        truth(5),  # had left the belt when the PLC was killed
+        truth(6, sightings=[]),
     ]
     lost = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
-    whole = account([recorded(1, **lost), recorded(4, **lost)], truths)
+    whole = account(
+        [recorded(1, **lost), recorded(4, opened_boot=2, **lost), recorded(5, **lost)], truths
+    )
     assert counted(whole) == {
         Effect.LOST: 1,
-        Effect.NEVER_SEEN: 2,
-        Effect.LOST_AND_ENDED: 1,
+        Effect.NEVER_SEEN: 3,
+        Effect.LOST_AND_ENDED: 2,
     }
     assert counted(come_behind_restarts(whole)) == {
         Effect.NEVER_SEEN: 1,
