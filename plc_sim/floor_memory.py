@@ -145,8 +145,8 @@ class FloorMemory:
     def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
         """Let the same parcels come once more, with new draws, onto a line that is empty.
 
-        No take-away may be at work: it asks who is in its chute, which is forgotten here. What
-        the belt did before nobody asks for any more.
+        Nothing may be planned of a parcel: a take-away asks who is in its chute, for one, which is
+        forgotten here. What the belt did before nobody asks for any more.
         """
         ints, reals = self.ints, self.reals
         self.parcels[:] = 0
@@ -224,10 +224,11 @@ class FloorMemory:
         return self._table(c.AT_RING, int(self.ints[c.RING_SIZE]), 1)[:, 0]
 
     @property
-    def takeaways_idle(self) -> bool:
-        """Whether every chute with a take-away is empty."""
-        chutes = self._table(c.AT_CHUTES, int(self.ints[c.CHUTES]), c.CHUTE_CELLS)
-        return not chutes[:, c.CHUTE_BUSY].any()
+    def timers_of_parcels(self) -> bool:
+        """Whether an arrival is planned, or a take-away is at work."""
+        timers = self._table(c.AT_TIMERS, int(self.ints[c.TIMER_SIZE]), c.TIMER_CELLS)
+        of_parcels = (c.ARRIVE_SHARED, c.ARRIVE_OWN, c.PARCEL_SERVED)
+        return bool(np.isin(timers[:, c.TIMER_KIND], of_parcels).any())
 
     def whole_log(self) -> Ints:
         """Return all that was noted in the log, oldest first."""
@@ -268,7 +269,7 @@ class FloorMemory:
         self.ints[c.STREAM_ENDED] = 0
         for stream in range(len(self._streams)):
             cell = self.ints[c.AT_DRAWS] + stream * c.DRAW_CELLS + c.DRAW_NEXT
-            if self.ints[cell] == c.DRAW_BLOCK:
+            if self.ints[cell] >= c.DRAW_BLOCK:
                 self._fill_stream(stream)
 
     def _fill_stream(self, stream: int) -> None:

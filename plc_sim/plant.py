@@ -135,10 +135,11 @@ class Plant:
         """Let parcels come and scheduled faults count from now on."""
         if self._cells[c.STARTED_NS] < 0:
             start_arrivals(self._ints)
+            self.memory.draw_again()
             self._faults.start()
 
     def begin_again(self, scenario: ScenarioFile, feed: Sequence[FeedParcel], seed: int) -> None:
-        """Let the same parcels come once more; line and take-aways must be empty."""
+        """Let the same parcels come once more; the line must be :attr:`at_rest`."""
         self.memory.begin_again(scenario, feed, seed)
         jams, _ = draw_jams(scenario, self.line, len(feed), seed)
         self.memory.parcels[:, c.PARCEL_JAMS_AFTER] = jams
@@ -166,6 +167,14 @@ class Plant:
             and not cells[c.RING_SIZE]
             and not cells[c.FLYING]
         )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is planned but what operators do: no fault, arrival, take-away or parcel.
+
+        What is left over would happen to a parcel of the next round, in the row of the former one.
+        """
+        return not (self._events or self._cells[c.AGENDA_SIZE] or self.memory.timers_of_parcels)
 
     @property
     def parcels_on_line(self) -> int:

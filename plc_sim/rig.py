@@ -112,8 +112,8 @@ class Rig:
 
     @property
     def settled(self) -> bool:
-        """Whether line and take-aways have been empty for two laps: no parcel is left anywhere."""
-        if not self.finished or not self.plant.memory.takeaways_idle:
+        """Whether the line has been empty for two laps, and nothing is going to happen any more."""
+        if not self.finished or not self.plant.at_rest:
             self._settled_ns = -1
             return False
         if self._settled_ns < 0:

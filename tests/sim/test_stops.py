@@ -86,3 +86,17 @@ def test_encoder_slip_and_jumps_change_counts_not_the_belt():
     mini.run(10)
     counts = [e.encoder for e in mini.of(EventKind.PARCEL_PASSED)]
     assert counts[2] - counts[0] == 14_500 + 250
+
+
+def test_a_line_is_settled_when_nothing_is_going_to_happen_any_more():
+    """What is left over would happen to the parcels of the next round."""
+    mini = started(1, faults=[{"kind": "e_stop", "at_s": 20, "for_s": 200}])
+    divert_all(mini, ONE)
+    mini.run(19)
+    assert mini.rig.finished
+    mini.run(210)
+    assert not mini.rig.settled, "the belt stands, and goes on in a moment"
+    mini.run(600)
+    assert not mini.rig.settled, "from here on two laps are waited for"
+    mini.run(900)
+    assert mini.rig.settled
