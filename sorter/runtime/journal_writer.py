@@ -247,7 +247,8 @@ class JournalWriter:
             The disk does not take them now; :meth:`write_again` may have more luck. Nothing of
             the steps is in the file until then.
         JournalError
-            The file cannot be written; nothing of the steps is in it.
+            The file cannot be written, or is not there any more; nothing of the steps is
+            acknowledged.
         """
         first_step = self._next_step
         snapshots = [

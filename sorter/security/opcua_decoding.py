@@ -2,7 +2,8 @@
 
 Without it, an answer of 60 bytes stops the event loop for as long as it likes (asyncua 2.1): it
 claims an array of up to 2^31 elements that take no bytes, because they are nulls, or because a
-string of negative length moves the reading back to where it was.
+string of negative length moves the reading back to where it was; or it gives an array hundreds of
+dimensions, and asyncua fills up what they claim and goes through all of it once for each.
 """
 
 from __future__ import annotations

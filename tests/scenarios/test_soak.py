@@ -14,6 +14,15 @@ from plc_sim.faults import draw_jams
 from plc_sim.scenario import load_scenario
 from sorter.config.load import load_line
 
+LINE = SCENARIO.parent.parent / "line.yaml"
+
+
+def scenario_of(folder: Path, **sections: object) -> Path:
+    path = folder / "scenario.yaml"
+    described = {"kind": "scenario", "name": "soaked", "line": str(LINE)} | sections
+    path.write_text(yaml.safe_dump(described))
+    return path
+
 
 def test_rounds_are_reconciled_one_by_one(tmp_path: Path) -> None:
     seen: list[int] = []
@@ -46,12 +55,8 @@ def test_rounds_are_reconciled_one_by_one(tmp_path: Path) -> None:
 def test_the_line_goes_on_after_a_broken_link_in_each_round(
     tmp_path: Path, fault: dict[str, object]
 ) -> None:
-    path = tmp_path / "scenario.yaml"
-    line = SCENARIO.parent.parent / "line.yaml"
-    described = {"kind": "scenario", "name": "broken", "line": str(line), "faults": [fault]}
-    path.write_text(yaml.safe_dump(described))
     found = soak(
-        path,
+        scenario_of(tmp_path, faults=[fault]),
         parcels=300,
         seed=1,
         journal_path=tmp_path / "journal.sqlite",
@@ -65,14 +70,10 @@ def test_the_line_goes_on_after_a_broken_link_in_each_round(
 def test_a_parcel_that_waits_is_not_taken_for_the_one_it_was_in_the_round_before(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "scenario.yaml"
-    line = SCENARIO.parent.parent / "line.yaml"
     # Far more than the belt takes: nearly everybody waits long while chutes are filled again.
     arrivals = {"process": "poisson", "rate_parcels_per_h": 400_000}
-    described = {"kind": "scenario", "name": "crowd", "line": str(line), "arrivals": arrivals}
-    path.write_text(yaml.safe_dump(described))
     found = soak(
-        path,
+        scenario_of(tmp_path, arrivals=arrivals),
         parcels=2000,
         seed=1,
         journal_path=tmp_path / "journal.sqlite",
@@ -83,12 +84,9 @@ def test_a_parcel_that_waits_is_not_taken_for_the_one_it_was_in_the_round_before
 
 
 def test_a_round_can_have_more_jams_than_the_first(tmp_path: Path) -> None:
-    path = tmp_path / "scenario.yaml"
-    line = SCENARIO.parent.parent / "line.yaml"
     jams = {"rate": 0.02, "clear": {"kind": "constant", "value_s": 2}}
-    described = {"kind": "scenario", "name": "jams", "line": str(line), "jams": jams}
-    path.write_text(yaml.safe_dump(described))
-    layout = load_line(line).line_file.line
+    path = scenario_of(tmp_path, jams=jams)
+    layout = load_line(LINE).line_file.line
     scenario = load_scenario(path)
     stuck = [
         int(np.count_nonzero(draw_jams(scenario, layout, 200, seed)[0])) for seed in (314, 315)
