@@ -22,6 +22,9 @@ IN_CHUTE: Final = "chute"
 LINE_END: Final = "line_end"
 REMOVED: Final = "removed"
 PLC_RESTART: Final = "plc_restart"
+EVENT_DROPPED: Final = "event_dropped"
+EVENT_CORRUPTED: Final = "event_corrupted"
+DOUBLE_FEED: Final = "double_feed"
 
 _ENDS = {
     c.ON_LINE: ON_LINE,
@@ -36,13 +39,13 @@ _FAULTS = {
     c.FAULT_JAM: "jam",
     c.FAULT_SWAPPED_CODE: "swapped_code",
     c.FAULT_SLOW_DIVERT: "slow_divert",
-    c.FAULT_DROPPED: "event_dropped",
+    c.FAULT_DROPPED: EVENT_DROPPED,
     c.FAULT_DUPLICATED: "event_duplicated",
     c.FAULT_REORDERED: "event_reordered",
     c.FAULT_DELAYED: "event_delayed",
-    c.FAULT_CORRUPTED: "event_corrupted",
+    c.FAULT_CORRUPTED: EVENT_CORRUPTED,
     c.FAULT_STUCK_EYE: "stuck_eye",
-    c.FAULT_DOUBLE_FEED: "double_feed",
+    c.FAULT_DOUBLE_FEED: DOUBLE_FEED,
     c.FAULT_PLC_RESTART: PLC_RESTART,
 }
 

@@ -6,7 +6,8 @@ disk or a killed controller costs laps, and never a parcel.
 
 How many parcels a fault may affect is a number for each. What hits single parcels names them, or
 how often it comes. What hits whatever is on the belt can only hit parcels that have come onto it
-before the fault was over and noticed; a later one has no excuse.
+before the fault was over and noticed; a later one has no excuse. Each parcel that suffered needs,
+besides, a fault that can have struck that very one (``evidence``).
 
 No fault excuses a parcel without an end, one that was counted twice, a record left open, a record
 that names another chute than the one the parcel lies in, and a chute that the sort plan does not
@@ -15,10 +16,21 @@ name for the label where no cause is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+
+from plc_sim.chaos.evidence import (
+    Come,
+    Whom,
+    anybody,
+    come_by,
+    taken_off,
+    there_at_a_restart,
+    who_had_come,
+    without_a_record,
+)
 
 
 class Effect(Enum):
@@ -56,19 +68,7 @@ NEVER: Final = frozenset(
 )
 
 
-Come = Callable[[float], int]
-"""How many parcels of the run have come by so many simulated seconds, at most."""
 Most = Callable[[Any, Come], int]
-_NOTICED_S: Final = 10.0
-"""Simulated time from the end of a fault until the controller has seen that things are as they
-were: a few looks and a lap's quarter, also on a machine that is busy."""
-_LENGTHS: Final = ("for_s", "clear_after_s", "down_s")
-
-
-def _whoever_has_come(fault: Any, come: Come) -> int:
-    """Return how many parcels can have been on the belt while a fault of plant or PLC lasted."""
-    lasts_s = max((getattr(fault, name, 0.0) for name in _LENGTHS), default=0.0)
-    return come(fault.at_s + lasts_s + _NOTICED_S)
 
 
 def _all_of_the_run(_fault: Any, come: Come) -> int:
@@ -81,7 +81,7 @@ def _all_of_the_run(_fault: Any, come: Come) -> int:
 
 def _so_many_times(fault: Any, come: Come) -> int:
     """Return how many records a fault touches, one parcel each."""
-    return int(fault.times or _whoever_has_come(fault, come))
+    return int(fault.times or come_by(fault, come))
 
 
 def _pairs(fault: Any, _come: Come) -> int:
@@ -104,118 +104,127 @@ class Rule:
 
     Attributes
     ----------
-    may : frozenset of Effect
+    may : mapping of Effect to callable
+        What can become of a parcel, and of which ones.
     because : str
         Why nothing better is possible; for a fault without effects, why none is.
     most : callable
         Parcels that may suffer each effect from this fault, given how many had come when.
     """
 
-    may: frozenset[Effect]
+    may: Mapping[Effect, Whom]
     because: str
     most: Most
 
 
 def _nothing(because: str) -> Rule:
-    return Rule(frozenset(), because, lambda _fault, _come: 0)
+    return Rule({}, because, lambda _fault, _come: 0)
 
 
-_OFF_THE_BELT: Final = frozenset({Effect.REMOVED, Effect.LOST})
-_OUT_OF_PLACE: Final = frozenset(
-    {Effect.FOUND_AGAIN, Effect.UNEXPECTED, Effect.LOST_AND_ENDED, Effect.MISSORTED}
+def _on(whom: Whom, *effects: Effect) -> dict[Effect, Whom]:
+    return dict.fromkeys(effects, whom)
+
+
+_OUT_OF_PLACE: Final = (
+    Effect.FOUND_AGAIN,
+    Effect.UNEXPECTED,
+    Effect.LOST_AND_ENDED,
+    Effect.MISSORTED,
 )
 
 RULES: Final[dict[str, Rule]] = {
     # --- floor
     "jam": Rule(
-        _OFF_THE_BELT | {Effect.NEVER_SEEN, Effect.FOUND_AGAIN, Effect.UNEXPECTED},
+        _on(taken_off, Effect.REMOVED, Effect.LOST, Effect.NEVER_SEEN)
+        | _on(who_had_come, Effect.FOUND_AGAIN, Effect.UNEXPECTED),
         "an operator takes what lies in the zone off the belt; at its borders nobody can say "
         "which parcels those were",
-        _whoever_has_come,
+        come_by,
     ),
     "e_stop": _nothing("the belt stands still and goes on; positions are encoder counts"),
     "failed_divert": _nothing("the next eye sees the parcel; it comes round again"),
     "chute_jam": _nothing("other chutes of the group, the overflow or another lap"),
     "no_read": _nothing("the no-read outlet takes it"),
     "multi_read": Rule(
-        frozenset({Effect.OTHER_LABEL}),
+        _on(anybody, Effect.OTHER_LABEL),
         "two codes on one parcel go to the conflict outlet; the first one read may be the "
         "neighbour's",
         _read_wrongly,
     ),
     "swapped_codes": Rule(
-        frozenset({Effect.OTHER_LABEL}),
+        _on(anybody, Effect.OTHER_LABEL),
         "the controller can know no more than what was read",
         _read_wrongly,
     ),
     "encoder_jump": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
+        _on(who_had_come, *_OUT_OF_PLACE, Effect.LOST, Effect.MISTAKEN),
         "positions are encoder counts: what was on the belt is elsewhere by as much as it jumped",
-        _whoever_has_come,
+        come_by,
     ),
     "encoder_slip": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.MISTAKEN},
+        _on(who_had_come, *_OUT_OF_PLACE, Effect.LOST, Effect.MISTAKEN),
         "positions are encoder counts: what was on the belt is elsewhere by as much as it slipped",
-        _whoever_has_come,
+        come_by,
     ),
     "double_feed": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN, Effect.OTHER_LABEL, Effect.MISTAKEN},
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST, Effect.OTHER_LABEL, Effect.MISTAKEN)
+        | _on(without_a_record, Effect.NEVER_SEEN),
         "eyes take two that touch for one long parcel, until they come apart",
         _pairs,
     ),
     "no_read_burst": _nothing("the no-read outlet takes them"),
     "multi_read_burst": Rule(
-        frozenset({Effect.OTHER_LABEL}),
+        _on(who_had_come, Effect.OTHER_LABEL),
         "two codes on one parcel go to the conflict outlet; the first one read may be the "
         "neighbour's",
-        _whoever_has_come,
+        come_by,
     ),
     "swapped_codes_burst": Rule(
-        frozenset({Effect.OTHER_LABEL}),
+        _on(who_had_come, Effect.OTHER_LABEL),
         "the controller can know no more than what was read",
-        _whoever_has_come,
+        come_by,
     ),
     "stuck_eye": Rule(
-        frozenset({Effect.UNEXPECTED}),
+        _on(who_had_come, Effect.UNEXPECTED),
         "a parcel that its inducting eye did not see is met at the next one as unexpected",
-        _whoever_has_come,
+        come_by,
     ),
     "slow_divert": Rule(
-        frozenset({Effect.MISSORTED, Effect.UNEXPECTED}),
+        _on(who_had_come, Effect.MISSORTED, Effect.UNEXPECTED),
         "a diverter that acts late takes the parcel behind, and its entry eye says so",
-        _whoever_has_come,
+        come_by,
     ),
     "chute_full_late": _nothing("the chute's own count says it as well"),
     # --- the PLC and its mailbox
     "event_dropped": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
         "nobody else knows what was in a record that was never posted; the next eye does",
         _so_many_times,
     ),
     "event_duplicated": _nothing("an edge with the same count at the same eye is the same edge"),
     "event_reordered": Rule(
-        _OUT_OF_PLACE,
+        _on(anybody, *_OUT_OF_PLACE),
         "positions are latched counts, not times of arrival; but a record that waits for the next "
         "one on a nearly empty line comes behind its window, as a delayed one",
         _so_many_times,
     ),
     "event_delayed": Rule(
-        _OUT_OF_PLACE,
+        _on(anybody, *_OUT_OF_PLACE),
         "a record behind its window is of a parcel that was given up there",
         _so_many_times,
     ),
     "event_corrupted": Rule(
-        _OUT_OF_PLACE | {Effect.LOST, Effect.NEVER_SEEN},
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
         "as a dropped one: its check word or its meaning gives it away",
         _so_many_times,
     ),
     "map_shifted": _nothing("a block of another layout is refused, and read again"),
     "plc_frozen": _nothing("latches are hardware; fires behind their window are refused"),
     "plc_restart": Rule(
-        _OFF_THE_BELT | _OUT_OF_PLACE | {Effect.NEVER_SEEN},
+        _on(there_at_a_restart, *_OUT_OF_PLACE, Effect.LOST, Effect.REMOVED, Effect.NEVER_SEEN),
         "the PLC's rings are gone with what nobody had read; who is still on the belt is met "
         "again as unexpected",
-        _whoever_has_come,
+        come_by,
     ),
     # --- link, host, disk, clock, processes
     "link_cut": _nothing("events wait in the PLC's rings; commands sent before still fire"),
@@ -227,7 +236,14 @@ RULES: Final[dict[str, Rule]] = {
     "clock_step": _nothing("nothing that decides looks at the wall clock"),
     "kill_controller": _nothing("journal and rings hold everything that was known"),
     "kill_plc": Rule(
-        _OFF_THE_BELT | {Effect.LOST_AND_ENDED, Effect.NEVER_SEEN, Effect.UNEXPECTED},
+        _on(
+            there_at_a_restart,
+            Effect.LOST,
+            Effect.REMOVED,
+            Effect.LOST_AND_ENDED,
+            Effect.NEVER_SEEN,
+            Effect.UNEXPECTED,
+        ),
         "the belt is emptied and the PLC's rings are gone with what nobody had read",
         _all_of_the_run,
     ),

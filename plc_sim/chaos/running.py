@@ -53,7 +53,7 @@ class RunResult:
             "faults": [fault.model_dump(exclude_unset=True) for fault in self.story.faults],
             "holds": self.verdict.holds,
             "parcels": self.verdict.physical,
-            "effects": {e.name.lower(): len(s) for e, s in self.verdict.effects.items()},
+            "effects": {e.name.lower(): len(p) for e, p in self.verdict.effects.items()},
             "wall_s": round(self.wall_s, 1),
         }
         if self.verdict.holds:
@@ -84,13 +84,13 @@ class Totals:
         self.failed += not verdict.holds
         self.parcels += verdict.physical
         breached = {breach.what for breach in verdict.breaches}
-        for effect, sentences in verdict.effects.items():
+        for effect, parcels in verdict.effects.items():
             name = effect.name.lower()
-            self.effects[name] = self.effects.get(name, 0) + len(sentences)
+            self.effects[name] = self.effects.get(name, 0) + len(parcels)
             if effect.value in breached:
-                self.lost += len(sentences) if effect in UNACCOUNTED else 0
-                self.double_counted += len(sentences) if effect is Effect.COUNTED_TWICE else 0
-                self.wrong_chute += len(sentences) if effect in WRONG_CHUTE else 0
+                self.lost += len(parcels) if effect in UNACCOUNTED else 0
+                self.double_counted += len(parcels) if effect is Effect.COUNTED_TWICE else 0
+                self.wrong_chute += len(parcels) if effect in WRONG_CHUTE else 0
 
 
 class Theatre:
@@ -165,8 +165,8 @@ class Theatre:
 def success_text(result: RunResult) -> str:
     """Return one line about a run in which everything held."""
     affected = ", ".join(
-        f"{len(sentences)} {effect.name.lower().replace('_', ' ')}"
-        for effect, sentences in result.verdict.effects.items()
+        f"{len(parcels)} {effect.name.lower().replace('_', ' ')}"
+        for effect, parcels in result.verdict.effects.items()
     )
     explained = f" ({affected}, explained)" if affected else ""
     story = result.story

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from plc_sim.chaos.evidence import Evidence, boots_of
 from plc_sim.chaos.performing import Performance
-from plc_sim.chaos.rules import Effect, allowance
+from plc_sim.chaos.rules import RULES, Effect, allowance
 from plc_sim.chaos.story import Story
 from plc_sim.truth import PLC_RESTART
 from sorter.config.load import load_line
 from sorter.errors import SorterError
+from sorter.model.codes import NONE
 from sorter.rehearsal.account import (
     Account,
     Discrepancy,
@@ -51,6 +53,24 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
+class Suffered:
+    """A parcel to which something happened.
+
+    Attributes
+    ----------
+    physical_id : int
+        In the truth ledger; -1: it is a record without a parcel.
+    sentence : str
+    """
+
+    physical_id: int
+    sentence: str
+
+
+Effects = dict[Effect, list[Suffered]]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a run came to.
 
@@ -59,13 +79,13 @@ class Verdict:
     breaches : tuple of Breach
         Empty: everything held.
     effects : dict
-        Sentences by effect, allowed ones included.
+        Parcels by what they suffered, what faults explain included.
     physical : int
         Parcels that were on the line.
     """
 
     breaches: tuple[Breach, ...]
-    effects: dict[Effect, list[str]] = field(default_factory=dict)
+    effects: Effects = field(default_factory=dict)
     physical: int = 0
 
     @property
@@ -96,25 +116,53 @@ def judge(story: Story, seen: Performance, line: Path) -> Verdict:
         breaches.append(Breach("the journal does not replay identically", (difference,)))
     effects = effects_of(account)
     if unplanned:
-        effects[Effect.UNPLANNED_CHUTE] = unplanned
+        effects[Effect.UNPLANNED_CHUTE] = [Suffered(NONE, sentence) for sentence in unplanned]
+    found = unexplained(story, account, effects)
+    return Verdict((*breaches, *found), effects, account.comparison.physical)
+
+
+def unexplained(story: Story, account: Account, effects: Effects) -> list[Breach]:
+    """Return what the faults of a story do not explain: too many parcels, or other ones."""
     found = _beyond(effects, allowance(story.faults, story.parcels_come))
     others = [fault for fault in story.faults if fault.kind != "kill_plc"]
     if len(others) < len(story.faults) and not found:
         found = _beyond(
             effects_of(come_behind_restarts(account)), allowance(others, story.parcels_come)
         )
-    return Verdict((*breaches, *found), effects, account.comparison.physical)
+    return found or _not_struck(story, account, effects)
 
 
-def _beyond(effects: dict[Effect, list[str]], allowed: dict[Effect, int]) -> list[Breach]:
+def _beyond(effects: Effects, allowed: dict[Effect, int]) -> list[Breach]:
     """Return the effects that more parcels suffered than the faults explain."""
     breaches = []
-    for effect, sentences in effects.items():
-        if len(sentences) > allowed[effect]:
-            counted = f"{len(sentences)} parcels, {allowed[effect]} explained by the faults"
-            shown = tuple(sentences[:SENTENCES_SHOWN])
-            breaches.append(Breach(effect.value, (counted, *shown)))
+    for effect, parcels in effects.items():
+        if len(parcels) > allowed[effect]:
+            counted = f"{len(parcels)} parcels, {allowed[effect]} explained by the faults"
+            breaches.append(_breach(effect, counted, parcels))
     return breaches
+
+
+def _not_struck(story: Story, account: Account, effects: Effects) -> list[Breach]:
+    """Return the effects on parcels that no fault of the story can have struck."""
+    evidence = Evidence.of(story.faults, story.parcels_come, account.truth)
+    rows = {int(row["physical_id"]): row for row in account.truth}
+    breaches = []
+    for effect, parcels in effects.items():
+        whom = [(RULES[fault.kind].may.get(effect), fault) for fault in story.faults]
+        other = [
+            one
+            for one in parcels
+            if not any(may and may(rows[one.physical_id], fault, evidence) for may, fault in whom)
+        ]
+        if other:
+            counted = f"{len(other)} of {len(parcels)} parcels cannot have been struck by a fault"
+            breaches.append(_breach(effect, counted, other))
+    return breaches
+
+
+def _breach(effect: Effect, counted: str, parcels: Sequence[Suffered]) -> Breach:
+    shown = (one.sentence for one in parcels[:SENTENCES_SHOWN])
+    return Breach(effect.value, (counted, *shown))
 
 
 def come_behind_restarts(account: Account) -> Account:
@@ -130,7 +178,7 @@ def come_behind_restarts(account: Account) -> Account:
     last = max(int(row["physical_id"]) for row in noted)
     over = {row["sightings"][0][2] for row in noted if row["sightings"]}
     truth = [
-        row for row in account.truth if int(row["physical_id"]) > last and not over & _boots_of(row)
+        row for row in account.truth if int(row["physical_id"]) > last and not over & boots_of(row)
     ]
     behind = {int(row["physical_id"]) for row in truth}
     comparison = replace(
@@ -139,11 +187,6 @@ def come_behind_restarts(account: Account) -> Account:
     )
     records = {number: rows for number, rows in account.records.items() if number in behind}
     return Account(comparison, truth, records)
-
-
-def _boots_of(row: Mapping[str, Any]) -> set[int]:
-    """Return the starts of the PLC that have seen a parcel, or its end."""
-    return {boot_id for _, _, boot_id in row["sightings"]} | {row["end_boot"]}
 
 
 def _of_processes(seen: Performance) -> list[Breach]:
@@ -172,11 +215,12 @@ def _of_log(path: Path) -> list[Breach]:
     return [Breach("a program error in a log", (f"{path}:{first + 1}", *lines[first : first + 30]))]
 
 
-def effects_of(account: Account) -> dict[Effect, list[str]]:
-    """Return what happened to parcels that does not happen on a sound line, with sentences."""
-    effects: dict[Effect, list[str]] = defaultdict(list)
+def effects_of(account: Account) -> Effects:
+    """Return what happened to parcels that does not happen on a sound line, by whom."""
+    effects: Effects = defaultdict(list)
     for finding in account.comparison.findings:
-        effects[_EFFECTS[finding.discrepancy]].append(finding.sentence)
+        suffered = Suffered(finding.physical_id, finding.sentence)
+        effects[_EFFECTS[finding.discrepancy]].append(suffered)
     differing = {finding.parcel for finding in account.comparison.findings}
     truth = {int(row["physical_id"]): row for row in account.truth}
     for physical_id, records in account.records.items():
@@ -184,32 +228,33 @@ def effects_of(account: Account) -> dict[Effect, list[str]]:
         *earlier, last = records
         if lost := [record for record in earlier if record.disposition == _LOST]:
             # Parcels are counted: a slip that lasts has one given up more than once.
-            effects[Effect.FOUND_AGAIN].append(_sentence(lost[0], row))
+            effects[Effect.FOUND_AGAIN].append(_suffered(lost[0], row))
         if any(record.unexpected for record in records):
-            effects[Effect.UNEXPECTED].append(_sentence(last, row))
+            effects[Effect.UNEXPECTED].append(_suffered(last, row))
         for disposition, effect in _ENDS.items():
             if last.disposition == disposition and last.parcel not in differing:
-                effects[effect].append(_sentence(last, row))
+                effects[effect].append(_suffered(last, row))
         for record in records:
             _look_at_code(record, row, effects)
     return dict(effects)
 
 
-def _look_at_code(record: Record, row: TruthRow, effects: dict[Effect, list[str]]) -> None:
+def _look_at_code(record: Record, row: TruthRow, effects: Effects) -> None:
     """Compare the code a record was sorted by with those that scanners read on the parcel."""
     if record.code is None or record.code == row["label"]:
         return
     read = {code for _, codes in row.get("codes_read") or () for code in codes}
     effect = Effect.OTHER_LABEL if record.code in read else Effect.MISTAKEN
-    effects[effect].append(f"{_sentence(record, row)}; sorted by {record.code!r}, read: {read}")
+    effects[effect].append(_suffered(record, row, f"; sorted by {record.code!r}, read: {read}"))
 
 
-def _sentence(record: Record, row: TruthRow) -> str:
+def _suffered(record: Record, row: TruthRow, more: str = "") -> Suffered:
     cause = f" ({record.cause})" if record.cause else ""
     where = row["chute"] or row["end"]
-    return (
+    return Suffered(
+        int(row["physical_id"]),
         f"parcel {record.parcel} = physical parcel {row['physical_id']} ({row['label']!r}): "
-        f"{record.disposition or 'open'}{cause}; in truth {where}"
+        f"{record.disposition or 'open'}{cause}; in truth {where}{more}",
     )
 
 

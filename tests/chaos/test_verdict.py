@@ -5,16 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic import TypeAdapter
+
 from plc_sim.chaos.rules import Effect
 from plc_sim.chaos.running import RunResult, failure_text
 from plc_sim.chaos.story import Story
-from plc_sim.chaos.verdict import Breach, Verdict, come_behind_restarts, effects_of
+from plc_sim.chaos.verdict import (
+    Breach,
+    Verdict,
+    come_behind_restarts,
+    effects_of,
+    unexplained,
+)
+from plc_sim.scenario import Fault
 from sorter.model.codes import NONE, Cause, FinalDisposition
 from sorter.rehearsal.account import Account, Record
 from sorter.runtime.journal_parcels import ParcelRow
 from sorter.runtime.reconcile import reconcile_rows
 
 CHUTES = ("A01", "A02")
+LOST = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
+FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)
 
 
 def truth(number: int, **values: Any) -> dict[str, Any]:
@@ -75,7 +87,6 @@ def test_a_sound_run_has_no_effects() -> None:
 
 
 def test_every_kind_of_harm_is_an_effect() -> None:
-    lost = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
     assert effects([], [truth(1)]) == {Effect.NEVER_SEEN: 1}
     assert effects([recorded(1, disposition=0)], [truth(1)]) == {Effect.NO_DISPOSITION: 1}
     assert effects([recorded(1), recorded(1, 2)], [truth(1)])[Effect.COUNTED_TWICE] == 1
@@ -84,9 +95,9 @@ def test_every_kind_of_harm_is_an_effect() -> None:
     }
     assert effects([recorded(1, chute=1)], [truth(1)]) == {Effect.OTHER_CHUTE: 1}
     assert effects([recorded(1), recorded(9)], [truth(1)]) == {Effect.GHOST: 1}
-    assert effects([recorded(1, **lost)], [truth(1)]) == {Effect.LOST_AND_ENDED: 1}
+    assert effects([recorded(1, **LOST)], [truth(1)]) == {Effect.LOST_AND_ENDED: 1}
     gone = truth(1, end="removed", chute=None)
-    assert effects([recorded(1, **lost)], [gone]) == {Effect.LOST: 1}
+    assert effects([recorded(1, **LOST)], [gone]) == {Effect.LOST: 1}
     assert effects([recorded(1, disposition=FinalDisposition.REMOVED, chute=NONE)], [gone]) == {
         Effect.REMOVED: 1
     }
@@ -94,11 +105,11 @@ def test_every_kind_of_harm_is_an_effect() -> None:
         Effect.MISSORTED: 1
     }
     again = recorded(1, 2, opened_cause=Cause.TRACKING_LOST)
-    assert effects([recorded(1, **lost), again], [truth(1)]) == {
+    assert effects([recorded(1, **LOST), again], [truth(1)]) == {
         Effect.FOUND_AGAIN: 1,
         Effect.UNEXPECTED: 1,
     }
-    twice = [recorded(1, **lost), recorded(1, 2, opened_cause=Cause.TRACKING_LOST, **lost)]
+    twice = [recorded(1, **LOST), recorded(1, 2, opened_cause=Cause.TRACKING_LOST, **LOST)]
     last = recorded(1, 3, opened_cause=Cause.TRACKING_LOST)
     assert effects([*twice, last], [truth(1)]) == {
         Effect.FOUND_AGAIN: 1,
@@ -122,9 +133,8 @@ def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
         truth(5),  # had left the belt when the PLC was killed
         truth(6, sightings=[]),
     ]
-    lost = {"disposition": FinalDisposition.LOST, "cause": Cause.MISTRACKED, "chute": NONE}
     whole = account(
-        [recorded(1, **lost), recorded(4, opened_boot=2, **lost), recorded(5, **lost)], truths
+        [recorded(1, **LOST), recorded(4, opened_boot=2, **LOST), recorded(5, **LOST)], truths
     )
     assert counted(whole) == {
         Effect.LOST: 1,
@@ -136,6 +146,54 @@ def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
         Effect.LOST_AND_ENDED: 1,
     }
     assert counted(come_behind_restarts(account([], [truth(1)]))) == {}
+
+
+def breaches(
+    faults: list[dict[str, Any]], rows: list[ParcelRow], truths: list[dict[str, Any]]
+) -> list[str]:
+    story = Story(5, "modbus", 80, 20_000.0, 4.0, tuple(map(FAULT.validate_python, faults)))
+    whole = account(rows, truths)
+    return [breach.what for breach in unexplained(story, whole, effects_of(whole))]
+
+
+JAM = {"kind": "jam", "at_s": 1.0, "zone": "zone_1", "clear_after_s": 3.0}
+DROPPED = {"kind": "event_dropped", "at_s": 1.0, "times": 4}
+JUMP = {"kind": "encoder_jump", "at_s": 0.0, "jump_mm": 100.0}
+RESTART = {"kind": "plc_restart", "at_s": 1.0, "down_s": 1.0, "belts": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "struck", "other"),
+    [
+        (JAM, {"end": "removed", "chute": None}, {}),
+        (DROPPED, {"faults": ["event_dropped"]}, {"faults": ["event_delayed"]}),
+    ],
+)
+def test_only_whom_a_fault_can_have_struck_may_be_without_a_record(
+    fault: dict[str, Any], struck: dict[str, Any], other: dict[str, Any]
+) -> None:
+    never_seen = [Effect.NEVER_SEEN.value]
+    assert breaches([fault], [], [truth(1, **struck)]) == []
+    assert breaches([fault], [], [truth(1, **other)]) == never_seen
+    assert breaches([], [], [truth(1, **struck)]) == never_seen
+
+
+def test_who_came_behind_a_fault_was_not_struck_by_it() -> None:
+    """56 parcels had come when the jump was noticed: not so many of any, but those."""
+    lost_and_ended = [Effect.LOST_AND_ENDED.value]
+    assert breaches([JUMP], [recorded(55, **LOST)], [truth(55)]) == []
+    assert breaches([JUMP], [recorded(56, **LOST)], [truth(56)]) == lost_and_ended
+    assert breaches([JUMP, JAM], [recorded(56, **LOST)], [truth(56)]) == lost_and_ended
+
+
+def test_a_restart_excuses_those_whom_the_ended_start_had_seen() -> None:
+    there = truth(1, faults=["plc_restart"])
+    behind = truth(3, sightings=[[0, 3000, 2]], end_boot=2)
+    assert breaches([RESTART], [recorded(1, **LOST), recorded(2, **LOST)], [there, truth(2)]) == []
+    found = breaches([RESTART], [recorded(1), recorded(3, opened_boot=2, **LOST)], [there, behind])
+    assert found == [Effect.LOST_AND_ENDED.value]
+    # Nobody was on the belt, so that the ledger does not tell who was there.
+    assert breaches([RESTART], [recorded(2, **LOST)], [truth(2)]) == []
 
 
 def test_a_failure_says_when_the_machine_was_too_slow_for_the_speed(tmp_path: Path) -> None:
