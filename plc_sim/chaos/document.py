@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from plc_sim.chaos.drawing import CATALOGUE, LineShape
+from plc_sim.chaos.drawing import CATALOGUE, LineShape, Values
 from plc_sim.chaos.examples import (
     NEEDS_SMALL_CHUTE,
     at_busiest_chute,
     example,
+    variants,
     with_small_chute,
 )
 from plc_sim.chaos.performing import LOOK_PERIOD_S, Performance
@@ -36,14 +37,14 @@ CLOCKS_APART_S: Final = 0.5
 HEADER: Final = """\
 # Faults: what each one does
 
-Written by `sorter chaos --document docs/faults.md` from one run per kind of fault ({parcels}
-parcels at {rate:,.0f} parcels/h, speed {speed:g}, seed {seed}); do not edit. A parcel is *affected*
-when the fault struck it by the simulator's account, or its end or its number of laps is another one
-than in the same run without any fault. *Detected
-after* is wall time from the beginning of the fault to the first look at the metrics that shows the
-alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms): the wait
-for a parcel that meets the fault is part of it, and at speed {speed:g} belts run {speed:g} times as
-fast. "-": no alarm is to be expected. A chute that must be full holds one parcel.
+Written by `sorter chaos --document docs/faults.md` from one run per kind of fault, and per variant
+where a kind does different things ({parcels} parcels at {rate:,.0f} parcels/h, speed {speed:g},
+seed {seed}); do not edit. A parcel is *affected* when the fault struck it by the simulator's
+account, or its end or its number of laps is another one than in the same run without any fault.
+*Detected after* is wall time from the beginning of the fault to the first look at the metrics that
+shows the alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms):
+the wait for a parcel that meets the fault is part of it, and at speed {speed:g} belts run {speed:g}
+times as fast. "-": no alarm is to be expected. A chute that must be full holds one parcel.
 
 | fault | detected after | alarm | parcels affected | what happens to them |
 |---|---|---|---|---|
@@ -80,12 +81,12 @@ def _metric(name: str, label: str = "", wanted: str = "", *, log: str = "") -> A
     return Alarm(text, lambda line: line.labelled(name, label).get(wanted, 0.0), (name,), log)
 
 
-def _any_of(*names: str, log: str) -> Alarm:
+def _any_of(*alarms: Alarm, log: str = "") -> Alarm:
     """Return an alarm that several metrics can raise."""
-    text = " or ".join(f"`{name}`" for name in names)
-    return Alarm(
-        f"{text}, log `{log}`", lambda line: sum(line.value(name) for name in names), names, log
-    )
+    text = " or ".join(alarm.text for alarm in alarms) + (f", log `{log}`" if log else "")
+    metrics = tuple(name for alarm in alarms for name in alarm.metrics)
+    values = [alarm.value for alarm in alarms if alarm.value]
+    return Alarm(text, lambda line: sum(value(line) for value in values), metrics, log)
 
 
 def _line_state(number: int, name: str) -> Alarm:
@@ -103,7 +104,6 @@ def _down(name: str, log: str = "") -> Alarm:
 
 _LINK: Final = _down("sorter_link_up", "link_down")
 _MISSED_EYES: Final = _metric("sorter_eyes_missed_total")
-_ANOMALY: Final = _metric("sorter_anomalies_total")
 _SLOW: Final = _metric("sorter_loop_overruns_total")
 _NO_READS: Final = _metric("sorter_no_reads_total")
 _CONFLICTS: Final = _metric("sorter_read_conflicts_total")
@@ -111,6 +111,9 @@ _DIVERT_FAILED: Final = _metric(
     "sorter_chute_failed_passes_total", "result", "missed", log="divert_failed"
 )
 _ENCODER: Final = _metric("sorter_anomalies_total", "kind", "encoder_jumps", log="encoder_jumped")
+
+_MALFORMED: Final = _metric("sorter_anomalies_total", "kind", "malformed_reports")
+_CORRUPT: Final = _metric("sorter_mailbox_corrupt_total")
 
 ALARMS: Final[dict[str, Alarm]] = {
     "jam": _line_state(11, "Held"),
@@ -129,16 +132,16 @@ ALARMS: Final[dict[str, Alarm]] = {
     "encoder_slip": _ENCODER,
     "double_feed": _MISSED_EYES,
     "stuck_eye": _any_of(
-        "sorter_eye_blocked",
-        "sorter_eye_silent",
-        "sorter_parcels_unexpected_total",
+        _metric("sorter_eye_blocked"),
+        _metric("sorter_eye_silent"),
+        _metric("sorter_parcels_unexpected_total"),
         log="eye_blocked",
     ),
     "event_dropped": _MISSED_EYES,
-    "event_duplicated": _ANOMALY,
+    "event_duplicated": _metric("sorter_anomalies_total", "kind", "duplicate_reports"),
     "event_reordered": Alarm("none is needed: counts are latched"),
     "event_delayed": _metric("sorter_anomalies_total", "kind", "late_reports", log="reports_late"),
-    "event_corrupted": _metric("sorter_mailbox_corrupt_total"),
+    "event_corrupted": _any_of(_CORRUPT, _MALFORMED),
     "map_shifted": _LINK,
     "plc_frozen": _LINK,
     "plc_restart": _metric("sorter_plc_starts_total"),
@@ -184,6 +187,8 @@ class Row:
     """What one run with one fault showed."""
 
     kind: str
+    variant: Values
+    """What makes it this one of several of its kind."""
     detected_s: float | None
     affected: int
     happened: str
@@ -198,7 +203,7 @@ async def measured_document(
     say: Callable[[str], None],
     kinds: Sequence[str] = CATALOGUE,
 ) -> tuple[bool, str]:
-    """Run the story without faults, then with one of each kind.
+    """Run the story without faults, then with one of each kind and variant.
 
     Returns
     -------
@@ -219,14 +224,14 @@ async def measured_document(
         stages[True] = (other, await _run(other, story, (), say))
         holds = holds and not stages[True][1].broken
     rows = []
-    for kind in kinds:
-        fault = example(kind, shape, story.seed)
+    for kind, variant in variants(kinds):
+        fault = example(kind, shape, story.seed, variant)
         on, without = stages[kind in NEEDS_SMALL_CHUTE]
         run = await _run(on, story, (fault,), say)
         holds = holds and not run.broken
         affected = affected_by(run, without, kind)
         detected_s = detection_s(ALARMS[kind], began_s(fault, story), run.seen, without.seen)
-        rows.append(Row(kind, detected_s, len(affected), _happened(affected), run.broken))
+        rows.append(Row(kind, variant, detected_s, len(affected), _happened(affected), run.broken))
     return holds, document_text(rows, story)
 
 
@@ -245,7 +250,10 @@ def document_text(rows: Sequence[Row], story: Story) -> str:
         failed = f"**did not hold** ({', '.join(row.broken)}); " if row.broken else ""
         happened = f"{failed}{row.happened}: {RULES[row.kind].because}"
         alarm = ALARMS[row.kind].text
-        lines.append(f"| `{row.kind}` | {detected} | {alarm} | {row.affected} | {happened} |\n")
+        variant = "".join(f" (`{key}: {value}`)" for key, value in row.variant.items())
+        lines.append(
+            f"| `{row.kind}`{variant} | {detected} | {alarm} | {row.affected} | {happened} |\n"
+        )
     return head + "".join(lines)
 
 

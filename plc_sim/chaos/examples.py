@@ -1,4 +1,4 @@
-"""The fault of each kind that ``docs/faults.md`` shows: one that this run's parcels really meet."""
+"""The faults that ``docs/faults.md`` shows, of each kind: those that its parcels really meet."""
 
 from __future__ import annotations
 
@@ -19,22 +19,40 @@ SMALL_CHUTE_PARCELS: Final = 1
 _SMALL_CHUTE_EVERY_MIN: Final = 0.02
 _LONG_S: Final = 40.0
 EXAMPLES: Final[Mapping[str, Values]] = {
+    "double_feed": {"gap_mm": 0.0},
+    "e_stop": {"for_s": 8.0},  # what lasts no longer than a look at the metrics may escape it
+    "plc_frozen": {"for_s": 8.0},
     "failed_divert": {"times": 1},
     "slow_divert": {"at_s": 0.5, "for_s": _LONG_S, "delay_ms": 300.0},
     "chute_full_late": {"at_s": 0.5, "for_s": _LONG_S, "delay_s": 8.0},
-    "encoder_jump": {"jump_mm": -500.0},
     "event_delayed": {"delay_ms": 800.0, "share": 1.0},
+    "link_latency": {"at_s": 0.5, "for_s": _LONG_S, "latency_ms": 60.0},
+    "link_loss": {"at_s": 0.5, "for_s": _LONG_S, "share": 0.2, "stall_ms": 220.0},
 }
 """Where what the seed draws is too small to show: values instead of those drawn, by kind."""
+VARIANTS: Final[Mapping[str, tuple[Values, ...]]] = {
+    "encoder_jump": ({"jump_mm": -500.0}, {"jump_mm": 500.0}),
+    "event_corrupted": ({"how": "check_word"}, {"how": "nonsense"}),
+    "plc_frozen": ({"belt": "runs"}, {"belt": "stops"}),
+    "plc_restart": ({"belts": "emptied"}, {"belts": "kept"}),
+    "stuck_eye": ({"state": "blocked"}, {"state": "clear"}),
+}
+"""Kinds that do different things: a row for each."""
 NEEDS_SMALL_CHUTE: Final = frozenset({"chute_full_late"})
 """Kinds that no chute of a usual size lives to see in a short run."""
 _FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
 
 
-def example(kind: str, shape: LineShape, seed: int) -> Fault:
+def variants(kinds: Iterable[str]) -> list[tuple[str, Values]]:
+    """Return the kinds, each as often as it has variants, with what makes each of them."""
+    return [(kind, values) for kind in kinds for values in VARIANTS.get(kind, ({},))]
+
+
+def example(kind: str, shape: LineShape, seed: int, variant: Values | None = None) -> Fault:
     """Return the fault of a kind that the document shows; always the same one for a seed."""
     drawn = draw_fault(kind, np.random.default_rng((0xD0C, seed)), shape)
-    return _FAULT.validate_python({**drawn.model_dump(), **EXAMPLES.get(kind, {})})
+    shown = {**drawn.model_dump(), **EXAMPLES.get(kind, {}), **(variant or {})}
+    return _FAULT.validate_python(shown)
 
 
 def at_busiest_chute(shape: LineShape, chutes: Iterable[str | None]) -> LineShape:

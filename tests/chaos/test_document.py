@@ -17,7 +17,7 @@ from plc_sim.chaos.document import (
     document_text,
 )
 from plc_sim.chaos.drawing import CATALOGUE, LineShape
-from plc_sim.chaos.examples import at_busiest_chute, example, with_small_chute
+from plc_sim.chaos.examples import at_busiest_chute, example, variants, with_small_chute
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import RULES
 from plc_sim.chaos.story import draw_story
@@ -37,11 +37,13 @@ def look(up: float) -> LineSnapshot:
 
 def test_every_kind_of_fault_has_an_alarm_and_a_row() -> None:
     assert set(ALARMS) >= set(CATALOGUE)
-    text = document_text([Row(kind, None, 0, "nothing") for kind in CATALOGUE], draw_story(1, LINE))
+    rows = [Row(kind, {}, None, 0, "nothing") for kind in CATALOGUE]
+    text = document_text(rows, draw_story(1, LINE))
     for kind in CATALOGUE:
         assert f"| `{kind}` | - | " in text
-    broken = document_text([Row("jam", 1.5, 2, "2 lost", ("counted twice",))], draw_story(1, LINE))
-    assert "| `jam` | 1.50 s | " in broken
+    row = Row("jam", {"zone": "z"}, 1.5, 2, "2 lost", ("counted twice",))
+    broken = document_text([row], draw_story(1, LINE))
+    assert "| `jam` (`zone: z`) | 1.50 s | " in broken
     assert "| 2 | **did not hold** (counted twice); 2 lost: " in broken
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {6}
 
@@ -97,6 +99,9 @@ def test_examples_are_of_the_size_that_shows() -> None:
     assert example("jam", busy, 1) == example("jam", busy, 1)
     for kind in CATALOGUE:
         assert example(kind, busy, 3).kind == kind
+    restarts = [values for _, values in variants(["plc_restart"])]
+    belts = [example("plc_restart", busy, 3, one).model_dump()["belts"] for one in restarts]
+    assert belts == ["emptied", "kept"]
 
 
 def test_the_line_with_a_small_chute_passes_its_checks(tmp_path: Path) -> None:
@@ -107,12 +112,13 @@ def test_the_line_with_a_small_chute_passes_its_checks(tmp_path: Path) -> None:
         assert [one.name for one in chutes if one.capacity.parcels == 1] == [chute]
 
 
-def test_the_committed_document_has_a_row_for_every_kind_of_fault() -> None:
-    lines = DOCUMENT.read_text().splitlines()
-    rows = [line.split("|")[1].strip() for line in lines if line.startswith("| `")]
-    assert rows == [f"`{kind}`" for kind in CATALOGUE]
-    for kind, line in zip(CATALOGUE, lines[-len(CATALOGUE) :], strict=True):
-        _, _, _, alarm, affected, happened, _ = (cell.strip() for cell in line.split("|"))
+def test_the_committed_document_has_a_row_for_every_kind_of_fault_and_its_alarm() -> None:
+    lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    for (kind, variant), line in zip(variants(CATALOGUE), lines, strict=True):
+        cells = [cell.strip() for cell in line.split("|")]
+        _, named, detected, alarm, affected, happened, _ = cells
+        assert named == f"`{kind}`" + "".join(f" (`{k}: {v}`)" for k, v in variant.items())
         assert alarm == ALARMS[kind].text
+        assert (detected == "-") == (ALARMS[kind].value is None), line
         assert affected.isdigit()
         assert happened.endswith(RULES[kind].because)
