@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sorter.config.section import HOST_PATTERN
+from sorter.errors import ConfigError
 from sorter.security.wall_clock import utc_now
 
 DEFAULT_FOLDER = Path("var/certs")
@@ -51,6 +54,12 @@ def init(
     # Imported late: cryptography takes a fifth of a second to load.
     from sorter.security.folder import CertsPlan, make_folder  # noqa: PLC0415
 
+    for name in host or ():
+        if not re.fullmatch(HOST_PATTERN, name):
+            raise ConfigError(
+                f"--host {name!r} is no DNS name or address; give it without the port, like "
+                "--host 192.168.0.10"
+            )
     make_folder(folder, CertsPlan(tuple(host or ()), days, key_bits), utc_now(), force=force)
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     if as_json:

@@ -17,7 +17,11 @@ from sorter.config.as_meant import as_meant
 from sorter.config.checks_chutes import CHUTE_CHECKS
 from sorter.config.checks_io import IO_CHECKS, LINE_IO_CHECKS
 from sorter.config.checks_line import LINE_CHECKS, LineCheck
-from sorter.config.checks_machine import files_of_the_link, files_of_the_metrics
+from sorter.config.checks_machine import (
+    files_of_the_link,
+    files_of_the_metrics,
+    files_that_are_written,
+)
 from sorter.config.checks_plan import LINE_PLAN_CHECKS, PLAN_CHECKS
 from sorter.config.checks_policy import PLAN_POLICY_CHECKS, POLICY_CHECKS
 from sorter.config.checks_service import SERVICE_CHECKS
@@ -171,6 +175,7 @@ class CheckRun:
             return [
                 *files_of_the_link(file.io, document, base, now),
                 *files_of_the_metrics(file.service.metrics, document, base, now),
+                *files_that_are_written(file.service, document, base),
             ]
 
         self._note(certain([line], find))

@@ -1,4 +1,4 @@
-"""Checks of files that only the line's own machine has: certificates, keys, passwords.
+"""Checks of files that only the line's own machine has: certificates, keys, passwords, output.
 
 ``sorter check`` runs them and ``sorter run`` before it connects; a simulation or a replay of the
 same configuration elsewhere needs none of these files.
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sorter.config.documents import Document, KeyPath
 from sorter.config.link_security import Certificates
-from sorter.config.models import Io, Metrics
+from sorter.config.models import Io, Metrics, Service
 from sorter.errors import ConfigError, Problem
+from sorter.files import NOT_A_FILE, may_be_database
 
 MAKE: str = "`sorter certs init` makes one, or correct the path"
 
@@ -74,6 +75,20 @@ def files_of_the_metrics(
     return _pair_problems(
         document, section, (certificate, key), ("certificate", "private_key"), now
     )
+
+
+def files_that_are_written(service: Service, document: Document, base: Path) -> list[Problem]:
+    """Check that where a file is to be written nothing else lies: a folder, a pipe, a device."""
+    named: list[tuple[KeyPath, str]] = [
+        (("service", "registry"), service.registry),
+        (("service", "journal"), service.journal),
+        (("service", "logs", "file"), service.logs.file),
+    ]
+    return [
+        document.problem(key_path, f"{base / name}: {NOT_A_FILE}", "name a file")
+        for key_path, name in named
+        if name and not may_be_database(base / name)
+    ]
 
 
 def _pair_problems(

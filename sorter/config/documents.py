@@ -174,7 +174,7 @@ def parse(text: str, name: str) -> tuple[Document | None, list[Problem]]:
     try:
         root = yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: text that UTF-8 cannot hold
-        return None, [_syntax_problem(error, name)]
+        return None, [_syntax_problem(error, name, text)]
     if root is None:
         return None, [
             Problem(name, "", 1, "the file is empty", "begin with a line like: kind: line")
@@ -215,15 +215,20 @@ def _too_deep(text: str, name: str) -> Problem | None:
                 line = event.start_mark.line + 1 if event.start_mark else 1
                 return Problem(name, "", line, f"the file {what}", "is this the right file?")
     except (yaml.YAMLError, ValueError) as error:
-        return _syntax_problem(error, name)
+        return _syntax_problem(error, name, text)
     return None
 
 
-def _syntax_problem(error: Exception, name: str) -> Problem:
+def _syntax_problem(error: Exception, name: str, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    line = mark.line + 1 if mark is not None else 1
     where = f" (column {mark.column + 1})" if mark is not None else ""
+    if mark is not None:
+        line = mark.line + 1
+    elif isinstance(error, yaml.reader.ReaderError):  # a character that no YAML has
+        line = text.encode(errors="replace")[: error.position].count(b"\n") + 1
+    else:
+        line = 1
     return Problem(
         name,
         "",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sorter.config.link_security import Certificates, ModbusTls, OpcUaSecurity
-from sorter.config.section import NAME_PATTERN, FileName
+from sorter.config.section import NAME_PATTERN, FileName, HostName
 from sorter.config.section import Section as Section  # noqa: PLC0414 - for other kinds
 from sorter.model import mailbox
 
@@ -146,7 +146,7 @@ class ModbusLink(Section):
     Port 802 is that of Modbus/TCP Security; plain Modbus/TCP has 502.
     """
 
-    host: str = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 802
     tls: ModbusTls = ModbusTls()
     device_id: Annotated[int, Field(ge=0, le=255)] = 1
@@ -206,7 +206,7 @@ class Metrics(Section):
     HTTPS with a certificate and its key, whose files are named as those of ``io.certificates``.
     """
 
-    host: str = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
     certificate: FileName | None = None
     private_key: FileName | None = None

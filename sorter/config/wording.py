@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from sorter.config.documents import Document
 from sorter.config.schema_walk import Schema, schema_at, written_path
-from sorter.config.section import FILE_NAME_PATTERN, NAME_PATTERN
+from sorter.config.section import FILE_NAME_PATTERN, HOST_PATTERN, NAME_PATTERN
 from sorter.errors import Problem
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
@@ -25,6 +25,7 @@ _PATTERNS: Final = {
         "a name: a letter, then letters, digits, _ . or -, at most 32 characters, like A01"
     ),
     FILE_NAME_PATTERN: "a file name without control characters, like ../var/journal.sqlite",
+    HOST_PATTERN: "a DNS name or an address without the port, like 192.168.0.10",
     r"^[A-Z]{2}$": "two capital letters, like PL",
 }
 _EXAMPLES: Final = {

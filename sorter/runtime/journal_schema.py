@@ -30,6 +30,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 WAL_KEPT_BYTES: Final = 8 << 20
 """The write-ahead log is cut to this when it was longer, e.g. because of somebody reading."""
 IN_MEMORY: Final = ":memory:"
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 SCHEMA: Final = (
     SNAPSHOT_SCHEMA
@@ -119,10 +120,19 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
 
 
 def cannot_open(path: str, error: Exception) -> JournalError:
-    """Return the error for a file that SQLite cannot open."""
+    """Return the error for a file that SQLite cannot open, or cannot make sense of."""
+    # Of an extended code the low byte is the primary one.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if isinstance(error, UnicodeDecodeError) or code in _DAMAGED:
+        # What Python says of bytes that are no text quotes them, line after line.
+        why = "damaged text" if isinstance(error, UnicodeDecodeError) else str(error)
+        return JournalError(
+            f"{path}: is damaged, or no journal ({why}); put a copy of it back, or move it away: "
+            "the controller makes a new one"
+        )
     return JournalError(
         f"{path}: cannot be opened as a journal ({error}); check the path, its permissions and the "
-        "free space, or name a file that does not exist yet"
+        "free space"
     )
 
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 from breakages.form_of_a_break import LINE, Break
 
 SERVICE = {
+    "metrics on a host with a port": Break(
+        LINE,
+        "metrics: {host: 127.0.0.1, port: 9464}",
+        "metrics: {host: '127.0.0.1:9464', port: 9464}",
+        "service.metrics.host",
+        "metrics: {host: ",
+        "'127.0.0.1:9464' is not allowed here",
+        "without the port",
+    ),
     "journal is the registry": Break(
         LINE,
         "journal: ../var/journal.sqlite",

@@ -170,7 +170,7 @@ def test_damage_that_the_message_quotes(journal: Path, use: Callable[[Path], obj
     whole = journal.read_bytes()
     assert schema in whole
     journal.write_bytes(whole.replace(schema, b"r\xffnsruns\x06CREATE STABLE run"))
-    with pytest.raises(JournalError, match=r"cannot be .*could not decode|codec can't decode"):
+    with pytest.raises(JournalError, match=r"is damaged|cannot be read"):
         use(journal)
 
 

@@ -85,6 +85,14 @@ def test_nothing_is_replaced_without_force(folder: Path, tmp_path: Path) -> None
         assert secret not in result.output
 
 
+@pytest.mark.parametrize("host", ["192.168.0.10:802", "bad host", "", "opc.tcp://plc", "-\n"])
+def test_a_host_is_a_name_or_an_address_without_a_port(host: str, tmp_path: Path) -> None:
+    result = run("init", tmp_path / "new", "--host", "fe80::1", "--host", host)
+    assert isinstance(result.exception, ConfigError)
+    assert repr(host) in str(result.exception)
+    assert not (tmp_path / "new").exists()
+
+
 def test_show_warns_before_a_certificate_expires(folder: Path, tmp_path: Path) -> None:
     assert run("show", folder).exit_code == 0
     result = run("show", folder, "--warn-days", "731")

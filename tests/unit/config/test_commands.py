@@ -51,6 +51,18 @@ def test_problems_exit_2_one_line_each(app: typer.Typer, config: Path) -> None:
     assert second.startswith(f"{config / 'none.yaml'}: there is no such file; ")
 
 
+def test_a_folder_or_device_is_nothing_to_write_to(app: typer.Typer, config: Path) -> None:
+    path = config / "line.yaml"
+    text = path.read_text("utf-8").replace("journal: ../var/journal.sqlite", "journal: ..")
+    path.write_text(text.replace("logs: {level: info}", "logs: {file: /dev/full}"), "utf-8")
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.exit_code == 2
+    assert [line.split(": ", 1)[1] for line in result.output.splitlines()] == [
+        f"service.journal: {config}/..: is a folder, a pipe or a device, not a file; name a file",
+        "service.logs.file: /dev/full: is a folder, a pipe or a device, not a file; name a file",
+    ]
+
+
 def test_a_missing_file_tells_where_to_run(
     app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
         ("a: *nowhere\n", 1, "this is not YAML"),
         ("a: 1\n---\nb: 2\n", 2, "this is not YAML"),
         ("a: 1\nb: \x00\n", 2, "this is not YAML"),
+        ("a: 1\n" + "# \u00f3\n" * 90 + "\x01\n", 92, "this is not YAML"),
         ("a: 1\nb: 2\na: 3\n", 3, "the key is written twice, first in line 1"),
         ("a:\n  ? [x, y]\n  : 1\n", 2, "a key is a list or a mapping"),
         ("a:\n  true: 1\n", 2, "the key 'true' is not text"),

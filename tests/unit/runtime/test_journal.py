@@ -241,9 +241,9 @@ def test_the_journal_of_another_line_is_refused(path, open_journal):
 
 def test_a_file_that_is_no_database_is_refused(path, open_journal):
     path.write_bytes(b"label,grade\n" * 100)
-    with pytest.raises(JournalError, match="cannot be opened as a journal"):
+    with pytest.raises(JournalError, match=r"is damaged, or no journal.*put a copy"):
         open_journal(path, INFO)
-    with pytest.raises(JournalError, match="cannot be opened as a journal"):
+    with pytest.raises(JournalError, match=r"is damaged, or no journal.*put a copy"):
         JournalReader(path)
 
 
