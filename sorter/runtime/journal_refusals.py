@@ -19,12 +19,16 @@ _REFUSALS: Final = (
 """What says something about the disk or the moment, and nothing against the file."""
 
 
-def writing_failed(path: str, error: Exception) -> JournalError:
-    """Return the error for a journal that could not be written."""
+def kind_of(error: Exception) -> type[JournalError]:
+    """Return :class:`JournalRefused` when there may be more luck another time."""
     # Extended codes keep the kind of error in their lowest byte.
     refused = getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
-    kind = JournalRefused if refused else JournalError
-    return kind(
+    return JournalRefused if refused else JournalError
+
+
+def writing_failed(path: str, error: Exception) -> JournalError:
+    """Return the error for a journal that could not be written."""
+    return kind_of(error)(
         f"{path}: cannot be written ({error}); events are no longer acknowledged. Check "
         "free space and permissions, then restart the controller"
     )

@@ -21,6 +21,7 @@ from typing import Final
 
 from sorter.errors import JournalError
 from sorter.files import DATABASE_ERRORS, JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
+from sorter.runtime.journal_refusals import kind_of
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
 from sorter.version import software_version
@@ -130,7 +131,7 @@ def cannot_open(path: str, error: Exception) -> JournalError:
             f"{path}: is damaged, or no journal ({why}); put a copy of it back, or move it away: "
             "the controller makes a new one"
         )
-    return JournalError(
+    return kind_of(error)(  # of a full disk it is a refusal
         f"{path}: cannot be opened as a journal ({error}); check the path, its permissions and the "
         "free space"
     )

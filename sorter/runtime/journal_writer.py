@@ -103,11 +103,12 @@ class JournalWriter:
         limits = limits or Limits()
         reserve = DiskReserve(self.path, limits.reserve_bytes if self._keeps_steps else 0)
         try:
-            self._open(info, synchronous)
-        except JournalRefused:
-            # A full disk must not keep the line from starting: that is what the reserve is for.
-            reserve.release()
-            self._open(info, synchronous)
+            try:
+                self._open(info, synchronous)
+            except JournalRefused:
+                # A full disk must not keep the line from starting: that is what the reserve is for.
+                reserve.release()
+                self._open(info, synchronous)
         except BaseException:
             self._unlock()
             raise

@@ -11,6 +11,7 @@ from sorter.runtime.journal_store import JournalReader
 
 CHILD = Path(__file__).with_name("full_disk.py")
 LINE = Path(__file__).with_name("small_disk.py")
+START = Path(__file__).with_name("full_start.py")
 TIMEOUT_S = 200
 
 
@@ -80,3 +81,32 @@ def test_a_line_goes_on_in_its_journals_own_file_while_the_disk_stays_full(tmp_p
         found = reader.last_run()
         assert found.ended_cleanly
         assert reader.sha256_hex(found) == found.sha256
+
+
+def steps_in(path):
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+    with JournalReader(path) as reader:
+        found = reader.last_run()
+        assert found.ended_cleanly
+        return [int(step.inputs.events[0, 0]) for step in reader.steps(1, found.next_step - 1)]
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_controller_starts_on_a_full_disk_by_giving_up_its_reserve(end, tmp_path):
+    """A stopped one has taken its log along, and the disk has no room for a new one either."""
+    said = run_on_small_disk(tmp_path, "1500k", START, end, "reserve")
+    assert said["error"] == ""
+    assert said["reserve_before"]
+    assert not said["reserve_at_start"]
+    assert said["state"] == "TIGHT"
+    assert steps_in(tmp_path / "journal.sqlite") == list(range(1, 9))
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_without_a_reserve_a_full_disk_is_named_and_the_journal_is_free_again(end, tmp_path):
+    said = run_on_small_disk(tmp_path, "1500k", START, end, "nothing")
+    assert "journal.sqlite: cannot be " in said["error"]
+    assert "free space" in said["error"]
+    assert steps_in(tmp_path / "journal.sqlite") == list(range(1, 9))
