@@ -98,7 +98,6 @@ class ModbusBus:
         translate.quiet("pymodbus.logging")
         link = self._link
         client = self._new_client()
-        client.set_max_no_responses(0)
         client.register(WordsResponse)
         client.register(ExchangeResponse)
         client.ctx.callback_data = self._guarded(client.ctx.callback_data)  # type: ignore[method-assign]

@@ -287,6 +287,49 @@ async def test_finding_5_a_frozen_peer_is_noticed_while_the_default_client_still
         await bus.close()
 
 
+async def test_finding_5_nobody_connects_but_who_was_asked_to() -> None:
+    """By itself the library is back behind 0.1 s, and nobody learns that the PLC was away."""
+    async with (
+        modbus_server(small_image()) as server,
+        Cable(server.port).laid() as ours,
+        Cable(server.port).laid() as theirs,
+    ):
+        library = AsyncModbusTcpClient("127.0.0.1", port=theirs.port)
+        bus = modbus_to(ours.port, timeout_ms=5000)
+        await library.connect()
+        await bus.connect()
+        ours.cut()
+
+        async def cut() -> None:
+            theirs.cut()
+
+        # Cut later than the bus was each time, and waiting as long: who comes back, came before.
+        await until(lambda: theirs.connections >= 5, cut)
+        assert ours.connections == 1
+        with pytest.raises(LinkLost):
+            await bus.exchange(np.zeros(COMMAND_WORDS, np.uint16))
+        await bus.connect()
+        assert ours.connections == 2
+        await bus.exchange(np.zeros(COMMAND_WORDS, np.uint16))
+        library.close()
+        await bus.close()
+
+
+async def test_finding_5_an_unanswered_call_ends_its_connection_at_once() -> None:
+    """The library would try on for as many calls as its retries and three more."""
+    async with modbus_server(small_image()) as server, Cable(server.port).laid() as cable:
+        bus = modbus_to(cable.port)
+        await bus.connect()
+        cable.swallow = lambda _request: True
+        with pytest.raises(LinkTimeout):
+            await bus.read_scans(0, 1)
+        cable.swallow = lambda _request: False
+        with pytest.raises(LinkLost, match="not connected"):
+            await bus.read_scans(0, 1)
+        assert cable.connections == 1
+        await bus.close()
+
+
 async def test_finding_5_attempts_are_bounded_both_ways() -> None:
     """The library's reconnect pause grows to 300 s, and starts anew on each accepted connection."""
     policy = LinkPolicy()

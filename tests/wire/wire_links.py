@@ -75,6 +75,7 @@ class Cable:
         self.swallow: Callable[[bytes], bool] = lambda _request: False
         self.reply: Callable[[bytes], bytes] | None = None
         self.port = 0
+        self.connections = 0
 
     def freeze(self) -> None:
         self._flowing.clear()
@@ -99,6 +100,7 @@ class Cable:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers |= {writer, far_writer}
         for source, sink, back in ((reader, far_writer, writer), (far_reader, writer, None)):
