@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -107,6 +108,27 @@ def test_an_interrupt_is_one_message_and_exit_code_130(
         cli.main()
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "sorter: interrupted before it was done\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+@pytest.mark.parametrize("module", ["sorter", "plc_sim"])
+def test_an_interrupt_while_modules_are_loaded_is_one_message(module: str, tmp_path: Path) -> None:
+    # A module that everything needs, and that is interrupted while it is being loaded.
+    (tmp_path / "typer.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    [0] * 9\n"
+        "except KeyboardInterrupt:\n    raise ImportError('half loaded') from None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+    )
+    assert done.stderr == f"{module}: interrupted before it was done\n"
+    assert done.returncode == 130
 
 
 def test_help_loads_no_kernel() -> None:

@@ -16,7 +16,7 @@ import typer
 from secured import made_folder
 from typer.testing import CliRunner
 
-from plc_sim.__main__ import main
+from plc_sim.command import main
 from plc_sim.feed import FeedParcel, write_feed
 from plc_sim.served import new_boot_id
 from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
