@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
 from sorter.files import DATABASE_ERRORS
+from sorter.runtime.journal_checks import damaged
+from sorter.runtime.journal_refusals import is_refusal
 from sorter.runtime.journal_retention import Limits, Retention
 from sorter.runtime.journal_schema import connect_writable
 from sorter.runtime.journal_store import JournalReader
@@ -31,12 +34,15 @@ def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
     Raises
     ------
     JournalError
-        It is missing, no journal, or cannot be written.
+        It is missing, no journal, damaged, or cannot be written.
     """
     JournalReader(path).close()  # says what is wrong with it, and makes no new file
     connection = connect_writable(str(path), "FULL")
     pause = threading.Event()
     try:
+        _refuse_damaged(connection, path)
+        with JournalReader(path) as reader:
+            reader.runs()  # any column may hold any type: this says which row does
         retention = Retention(connection, limits)
         before = retention.size_bytes()
         while retention.prune_slice(now_s):
@@ -48,9 +54,13 @@ def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         after = retention.size_bytes()
     except DATABASE_ERRORS as error:
+        if not is_refusal(error):
+            raise damaged(path, "the file", str(error)) from error
         raise JournalError(
             f"{path}: cannot be pruned ({error}); check free space and permissions, and try again"
         ) from error
+    except (TypeError, ValueError) as error:
+        raise damaged(path, "a number in the file", str(error)) from error
     finally:
         connection.close()
     return {
@@ -60,3 +70,32 @@ def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
         "bytes_after": after,
         "within_limits": limits.max_bytes is None or after <= limits.max_bytes,
     }
+
+
+def _refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise when a page of the file is rotten, wherever it is.
+
+    Taking out the oldest steps looks at few pages: it found nothing to do in a file of which all
+    others were gone, and would move what is left of such a file.
+    """
+    found = _first_damage(connection, "1")
+    if not found:
+        return
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    for (name,) in tables:
+        if of_table := _first_damage(connection, f'"{name}"'):
+            raise damaged(path, f"the table {name}", of_table)
+    raise damaged(path, "the file", found)
+
+
+def _first_damage(connection: sqlite3.Connection, what: str) -> str:
+    """Return the first damage of a table or, of ``1``, of the file; empty: there is none."""
+    try:
+        (found,) = connection.execute(f"PRAGMA quick_check({what})").fetchone()
+    except DATABASE_ERRORS as error:
+        if is_refusal(error):
+            raise
+        return str(error)
+    if found == "ok":
+        return ""
+    return str(found).removeprefix("*** in database main ***").strip().partition("\n")[0]

@@ -19,11 +19,15 @@ _REFUSALS: Final = (
 """What says something about the disk or the moment, and nothing against the file."""
 
 
+def is_refusal(error: Exception) -> bool:
+    """Say whether an error is about the disk or the moment, and nothing against the file."""
+    # Extended codes keep the kind of error in their lowest byte.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
+
+
 def kind_of(error: Exception) -> type[JournalError]:
     """Return :class:`JournalRefused` when there may be more luck another time."""
-    # Extended codes keep the kind of error in their lowest byte.
-    refused = getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
-    return JournalRefused if refused else JournalError
+    return JournalRefused if is_refusal(error) else JournalError
 
 
 def writing_failed(path: str, error: Exception) -> JournalError:
