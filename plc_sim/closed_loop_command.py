@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from sorter.options import SeedOption
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -22,7 +24,7 @@ def simulate_command(
         "config/scenarios/default.yaml"
     ),
     parcels: Annotated[int, typer.Option(min=1, max=50_000_000)] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="For everything that is drawn.")] = 1,
+    seed: SeedOption = 1,
     journal: Annotated[Path | None, typer.Option(help="Keep the journal here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

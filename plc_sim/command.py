@@ -21,6 +21,13 @@ from sorter.config.link_security import is_loopback
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
 from sorter.errors import SorterError
+from sorter.options import (
+    LAST_PORT,
+    MOST_PARCELS,
+    MOST_PARCELS_PER_H,
+    MOST_SEED,
+    a_number,
+)
 from sorter.version import VersionOption
 
 
@@ -31,13 +38,24 @@ class OptionsError(SorterError):
 def main(
     *,
     config: Annotated[Path, typer.Option(help="Scenario file.")],
-    modbus_port: Annotated[int | None, typer.Option(help="Serve Modbus/TCP; 0: free port.")] = None,
-    opcua_port: Annotated[int | None, typer.Option(help="Serve OPC UA; 0: free port.")] = None,
+    modbus_port: Annotated[
+        int | None, typer.Option(min=0, max=LAST_PORT, help="Serve Modbus/TCP; 0: free port.")
+    ] = None,
+    opcua_port: Annotated[
+        int | None, typer.Option(min=0, max=LAST_PORT, help="Serve OPC UA; 0: free port.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="Simulated s per s.")] = 1.0,
-    parcels: Annotated[int | None, typer.Option(min=0, help="Of the feed at most so many.")] = None,
-    rate: Annotated[float | None, typer.Option(min=1, help="Parcels per hour.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000, callback=a_number, help="Simulated s per s.")
+    ] = 1.0,
+    parcels: Annotated[
+        int | None, typer.Option(min=0, max=MOST_PARCELS, help="Of the feed at most so many.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, max=MOST_PARCELS_PER_H, callback=a_number, help="Parcels per hour."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of all random numbers.")] = 0,
     feed: Annotated[Path | None, typer.Option(help="CSV of what comes; none: nothing.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the truth ledger here.")] = None,
     fc23: Annotated[bool, typer.Option("--fc23/--no-fc23", help="Offer FC23 on Modbus.")] = True,

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from sorter.options import RateOption, SeedOption, a_number
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -27,10 +29,13 @@ def soak_command(
         str, typer.Option(help="in-process (virtual time), modbus or opcua (real processes).")
     ] = "in-process",
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="Of the served line; in-process has none.")
+        float,
+        typer.Option(
+            min=0.1, max=100, callback=a_number, help="Of the served line; in-process has none."
+        ),
     ] = 10.0,
-    rate: Annotated[float, typer.Option(min=1, help="Parcels per hour of line time.")] = 20_000,
-    seed: Annotated[int, typer.Option(min=0, help="For everything that is drawn.")] = 1,
+    rate: RateOption = 20_000,
+    seed: SeedOption = 1,
     config: Annotated[Path, typer.Option(help="Line file, where processes are real.")] = Path(
         "config/line.yaml"
     ),

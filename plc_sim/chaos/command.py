@@ -19,6 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from sorter.config.check import check_files
 from sorter.errors import ConfigError
+from sorter.options import MOST_SEED, a_number
 
 if TYPE_CHECKING:
     from plc_sim.chaos.running import RunResult
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNS = 10
 SEEDS = 1_000_000_000
+MOST_RUNS = 1_000_000
+
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01, max=366 * 24 * 60, callback=a_number, help="Begin no further run after so long."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,19 +44,22 @@ def register(app: typer.Typer) -> None:
 
 def chaos_command(
     runs: Annotated[
-        int | None, typer.Option(min=1, help="So many; 10, or as many as --minutes allow.")
+        int | None,
+        typer.Option(min=1, max=MOST_RUNS, help="So many; 10, or as many as --minutes allow."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the first run; a fresh one unless given.")
+        int | None,
+        typer.Option(min=0, max=MOST_SEED, help="Of the first run; a fresh one unless given."),
     ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Begin no further run after so long.")
-    ] = None,
+    minutes: MinutesOption = None,
     protocol: Annotated[
         str | None, typer.Option(help="modbus or opcua; drawn unless given.")
     ] = None,
     parcels: Annotated[int, typer.Option(min=1, max=10_000, help="In each run.")] = 80,
-    speed: Annotated[float, typer.Option(min=0.1, max=20, help="Belt time per wall time.")] = 4.0,
+    speed: Annotated[
+        float,
+        typer.Option(min=0.1, max=20, callback=a_number, help="Belt time per wall time."),
+    ] = 4.0,
     config: Annotated[Path, typer.Option(help="Line file.")] = Path("config/line.yaml"),
     story: Annotated[
         Path | None, typer.Option(help="Run this story (a scenario file) instead of drawn ones.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from sorter.config.documents import Document
 from sorter.config.load import LINE, LoadedLine
 from sorter.config.models import Io
 from sorter.errors import ConfigError
+from sorter.options import LAST_PORT
 from sorter.ports import Clock, FieldBus
 from sorter.security.layout import placed, secured
 from sorter.security.wall_clock import utc_now
@@ -76,7 +78,7 @@ def _with_peer(io: Io, peer: str) -> Io:
     if io.protocol == "opcua":
         return io.model_copy(update={"opcua": io.opcua.model_copy(update={"endpoint": peer})})
     host, _, port = peer.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= LAST_PORT:
         raise ConfigError(f"peer '{peer}' is not HOST:PORT, e.g. 192.168.0.10:802")
     modbus = io.modbus.model_copy(update={"host": host, "port": int(port)})
     return io.model_copy(update={"modbus": modbus})

@@ -77,7 +77,7 @@ def init(
 def show(
     folder: FolderArgument = DEFAULT_FOLDER,
     warn_days: Annotated[
-        int, typer.Option(min=0, help="Warn when one expires within so many days.")
+        int, typer.Option(min=0, max=36_500, help="Warn when one expires within so many days.")
     ] = WARN_DAYS,
     as_json: JsonOption = False,
 ) -> None:

@@ -16,6 +16,7 @@ from rich.live import Live
 
 from sorter.config.check import check_files
 from sorter.errors import ConfigError
+from sorter.options import RateOption, SeedOption, a_number
 from sorter.rehearsal.parcels import prepare_parcels
 from sorter.rehearsal.rehearse import Protocol, RehearsalPlan, RehearsalProgress, rehearse
 from sorter.rehearsal.view import is_clean, live_view, plain_line, summary_view
@@ -24,6 +25,16 @@ from sorter.security.wall_clock import utc_now
 PLAIN_PERIOD_S = 5.0
 SHORT_PARCELS = 500
 SHORT_SPEED = 6.0
+
+SpeedOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=100,
+        callback=a_number,
+        help="Belt time per wall time; 6 for up to 500 parcels.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,12 +45,9 @@ def register(app: typer.Typer) -> None:
 def demo(
     protocol: Annotated[str, typer.Option(help="modbus, opcua, or both in turn.")] = "modbus",
     parcels: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parcels to sort.")] = 300,
-    rate: Annotated[float, typer.Option(min=1, help="Parcels per hour.")] = 20_000,
-    speed: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=100, help="Belt time per wall time; 6 for up to 500 parcels."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="For everything that is drawn.")] = 1,
+    rate: RateOption = 20_000,
+    speed: SpeedOption = None,
+    seed: SeedOption = 1,
     returns: Annotated[
         Path | None, typer.Option(help="Real return lines (UCI Online Retail form).")
     ] = None,

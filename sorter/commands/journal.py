@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sorter.config.models import Retention
+from sorter.options import a_number, most
 from sorter.runtime.clock import Calendar
 from sorter.runtime.journal_prune import prune_journal
 from sorter.runtime.journal_retention import Limits
@@ -27,10 +28,22 @@ def register(app: typer.Typer) -> None:
 def prune_command(
     journal: Annotated[Path, typer.Argument(help="Journal file; it may be in use.")],
     older_than: Annotated[
-        float | None, typer.Option(min=0, help="Days; steps written before go.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=most(Retention, "max_age_days"),
+            callback=a_number,
+            help="Days; steps written before go.",
+        ),
     ] = None,
     max_mb: Annotated[
-        float | None, typer.Option(min=0, help="The oldest steps go until the file is smaller.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=most(Retention, "max_mb"),
+            callback=a_number,
+            help="The oldest steps go until the file is smaller.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:

@@ -25,6 +25,7 @@ from sorter.host.generate import escape_label, generate_returns, unescape_label
 from sorter.host.registry import AnnouncedReturn, Erased, Registry
 from sorter.host.returns_file import import_csv, import_online_retail, write_csv
 from sorter.host.returns_lines import ImportReport, counted
+from sorter.options import MOST_SEED, most
 from sorter.security.wall_clock import utc_now
 
 DEFAULT_REGISTRY = Path("var/returns.sqlite")
@@ -70,11 +71,18 @@ def import_file(
     ] = FileFormat.CSV,
     registry: RegistryOption = DEFAULT_REGISTRY,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="For what online-retail does not hold.")
+        int,
+        typer.Option("--seed", min=0, max=MOST_SEED, help="For what online-retail does not hold."),
     ] = 0,
     reference_key: ReferenceKeyOption = None,
     keep_days: Annotated[
-        int, typer.Option("--keep-days", min=1, help="Erase what was imported before that.")
+        int,
+        typer.Option(
+            "--keep-days",
+            min=1,
+            max=most(Service, "registry_retention_days"),
+            help="Erase what was imported before that.",
+        ),
     ] = Service.model_fields["registry_retention_days"].default,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,7 +121,9 @@ def import_file(
 def generate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file to write.")],
     count: Annotated[int, typer.Option("--count", min=0, max=90_000_000, help="Lines.")] = 500,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same file.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=MOST_SEED, help="Same seed, same file.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write generated returns in the project's own CSV format.

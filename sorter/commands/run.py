@@ -12,6 +12,7 @@ import typer
 
 from sorter.config.load import load_line
 from sorter.files import require_folder
+from sorter.options import LAST_PORT
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,7 @@ def run(
     journal: Annotated[Path | None, typer.Option(help="Journal file.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the run's summary here.")] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Prometheus port; 0 takes a free one.")
+        int | None, typer.Option(min=0, max=LAST_PORT, help="Prometheus port; 0 takes a free one.")
     ] = None,
 ) -> None:
     """Sort until SIGTERM or SIGINT.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from string import Formatter
 from typing import Final
+from urllib.parse import urlsplit
 
 from sorter.config.checks_line import LineCheck
 from sorter.config.documents import Document, KeyPath
@@ -111,12 +112,17 @@ def _has_just(pattern: str, index: str) -> bool:
 def endpoint_is_opc_tcp(io: Io, document: Document) -> list[Problem]:
     """Check that the OPC UA endpoint is of the only transport there is."""
     endpoint = io.opcua.endpoint
-    if endpoint.startswith("opc.tcp://") and len(endpoint) > len("opc.tcp://"):
-        return []
+    try:
+        parts = urlsplit(endpoint)
+        if parts.scheme == "opc.tcp" and parts.hostname and parts.port != 0:
+            return []
+    except ValueError:  # no such port, or half an address in brackets
+        pass
+    shown = "this" if "@" in endpoint else repr(endpoint)
     return [
         document.problem(
             ("io", "opcua", "endpoint"),
-            f"{endpoint!r} is not an OPC UA endpoint",
+            f"{shown} is not an OPC UA endpoint",
             "like opc.tcp://127.0.0.1:4840/path",
         )
     ]

@@ -191,6 +191,15 @@ def test_old_imports_are_erased_at_the_next_import(imported: Path, tmp_path: Pat
     assert b"RMA000500" not in content(imported)
 
 
+def test_a_retention_that_is_none_is_refused_before_anything_is_stored(tmp_path: Path) -> None:
+    file, registry = tmp_path / "more.csv", tmp_path / "new.sqlite"
+    file.write_text(HEADER + line(2999, ""))
+    for days in ("36501", "9" * 20, "0"):
+        assert run("import", file, "--registry", registry, "--keep-days", days).exit_code == 2
+    assert not registry.exists()
+    assert run("import", file, "--registry", registry, "--keep-days", "36500").exit_code == 0
+
+
 def test_hashes_depend_on_the_key_and_hide_it() -> None:
     one, other = CustomerHash(b"a" * 32), CustomerHash(b"b" * 32)
     assert one.of("x") == CustomerHash(b"a" * 32).of(" x ") != other.of("x")
