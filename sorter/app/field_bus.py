@@ -9,7 +9,7 @@ from typing import Literal
 
 from sorter.config.checks_io import IO_CHECKS
 from sorter.config.checks_machine import files_of_the_link
-from sorter.config.documents import Document
+from sorter.config.documents import Document, parse
 from sorter.config.load import LINE, LoadedLine
 from sorter.config.models import Io
 from sorter.errors import ConfigError
@@ -55,6 +55,8 @@ def link_of(loaded: LoadedLine, options: LinkOptions) -> Io:
     if options.certs is not None:
         io = secured(io, options.certs)
     document = Document(str(loaded.line_path), loaded.files[LINE], {}, {})
+    if options.certs is None:  # else the names of the files do not stand in the line file
+        document = parse(loaded.files[LINE], document.name)[0] or document
     base = loaded.line_path.parent
     problems = [problem for check in IO_CHECKS for problem in check(io, document)]
     problems += files_of_the_link(io, document, base, utc_now())

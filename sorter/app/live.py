@@ -95,6 +95,7 @@ async def _run_live(
     manager = ServiceManager.from_environment(os.environ, clock)
     asked_to_stop = _stop_on_signal(manager)
     io = link_of(loaded, options.link)
+    metrics_of(loaded)  # what is refused leaves no trace in the journal
     bus = field_bus(io, clock)
     service = loaded.line_file.service
     registry_path = options.registry or loaded.registry_path

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from sorter.config.documents import Document, KeyPath
-from sorter.config.link_security import Certificates
+from sorter.config.documents import Document, KeyPath, is_confidential
+from sorter.config.link_security import Certificates, OpcUaSecurity
 from sorter.config.models import Io, Metrics, Service
 from sorter.errors import ConfigError, Problem
 from sorter.files import NOT_A_FILE, may_be_database
 
 MAKE: str = "`sorter certs init` makes one, or correct the path"
+NOT_HERE: Final = (
+    "set it where the controller is started, or name another one; the password itself does not "
+    "belong into this file"
+)
+_SECURITY: Final = ("io", "opcua", "security")
 
 
 def files_of_the_link(io: Io, document: Document, base: Path, now: datetime) -> list[Problem]:
@@ -49,12 +55,13 @@ def files_of_the_link(io: Io, document: Document, base: Path, now: datetime) -> 
         now,
     )
     security = io.opcua.security
-    needed = login_keys(security) if io.protocol == "opcua" else ()
-    if needed == ("password_file",):
-        problems += _password_problems(document, security.password_file)
-    elif needed:
+    if io.protocol != "opcua":
+        return problems
+    if security.identity == "password":
+        problems += _password_problems(document, security)
+    else:
         pair = (security.user_certificate, security.user_private_key)
-        problems += _pair_problems(document, ("io", "opcua", "security"), pair, needed, now)
+        problems += _pair_problems(document, _SECURITY, pair, login_keys(security), now)
     return problems
 
 
@@ -107,13 +114,15 @@ def _pair_problems(
     try:
         certificate = load_certificate(Path(paths[0]))
     except ConfigError as error:
-        return [document.problem((*section, keys[0]), str(error), MAKE)]
+        return [_file_problem(document, (*section, keys[0]), paths[0], str(error), MAKE)]
     problems = []
     facts = facts_of(certificate)
     if not facts.not_before <= now <= facts.not_after:
         problems.append(
-            document.problem(
+            _file_problem(
+                document,
                 (*section, keys[0]),
+                paths[0],
                 f"{paths[0]}: valid from {facts.not_before:%Y-%m-%d} to {facts.not_after:%Y-%m-%d}",
                 "make a new one: `sorter certs init --force`, or ask whoever signed it",
             )
@@ -121,7 +130,8 @@ def _pair_problems(
     try:
         load_private_key(certificate, Path(paths[1]))
     except ConfigError as error:
-        problems.append(document.problem((*section, keys[1]), str(error), MAKE))
+        key = (*section, keys[1])
+        problems.append(_file_problem(document, key, paths[1], str(error), MAKE))
     return problems
 
 
@@ -141,12 +151,23 @@ def _trust_problems(document: Document, certificates: Certificates) -> list[Prob
     return problems
 
 
-def _password_problems(document: Document, path: str) -> list[Problem]:
+def _password_problems(document: Document, security: OpcUaSecurity) -> list[Problem]:
     from sorter.security.secret_files import read_password  # noqa: PLC0415
 
+    variable = security.password_environment
     try:
-        read_password(Path(path), None)
+        read_password(Path(security.password_file), variable)
     except ConfigError as error:
-        key = ("io", "opcua", "security", "password_file")
-        return [document.problem(key, str(error), MAKE)]
+        if variable is None:
+            key, path = (*_SECURITY, "password_file"), security.password_file
+            return [_file_problem(document, key, path, str(error), MAKE)]
+        return [document.problem((*_SECURITY, "password_environment"), str(error), NOT_HERE)]
     return []
+
+
+def _file_problem(document: Document, key: KeyPath, path: str, found: str, remedy: str) -> Problem:
+    """Return a problem of a file, without its name where that may be a password."""
+    # A name that is not written there comes from --certs or is the default: it must be told.
+    if is_confidential(key) and key in document.lines:
+        found = found.removeprefix(f"{path}: ").replace(path, "the file")
+    return document.problem(key, found, remedy)

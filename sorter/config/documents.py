@@ -24,6 +24,7 @@ MAX_DEPTH: Final = 40
 MAX_NODES: Final = 200_000
 """Also bounds what aliases expand to."""
 
+_YAML_NAMES: Final = re.compile(r"\b(alias|anchor|tag handle) '.*?'(?=;|$)", re.DOTALL)
 _TAG: Final = "tag:yaml.org,2002:"
 _BaseLoader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -46,6 +47,11 @@ for _kind, _pattern, _first in (
     ),
 ):
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
+
+
+def is_confidential(path: KeyPath) -> bool:
+    """Say whether a value may be a password, written where the place of one belongs."""
+    return "security" in path
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,8 @@ def _too_deep(text: str, name: str) -> Problem | None:
 def _syntax_problem(error: Exception, name: str, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    # A password that begins with * or & is taken for an alias or anchor, and quoted.
+    what = _YAML_NAMES.sub(r"\1", what)
     where = f" (column {mark.column + 1})" if mark is not None else ""
     if mark is not None:
         line = mark.line + 1
@@ -282,8 +290,8 @@ class _Builder:
 
     def _check_tag(self, node: yaml.Node, path: KeyPath, standard: str) -> None:
         if node.tag != _TAG + standard:
-            tag = node.tag.replace(_TAG, "!!")
-            self._add(node, path, f"the tag {tag} means nothing here", "leave the tag out")
+            tag = "" if is_confidential(path) else f" {node.tag.replace(_TAG, '!!')}"
+            self._add(node, path, f"the tag{tag} means nothing here", "leave the tag out")
 
     def _sequence(self, node: yaml.Node, path: KeyPath) -> list[object]:
         self._check_tag(node, path, "seq")
@@ -319,12 +327,10 @@ class _Builder:
             self._add(node, path, "merge keys (<<) are not supported", "write the keys out")
             return None
         if node.tag != _TAG + "str":
-            self._add(
-                node,
-                path,
-                f"the key {node.value!r} is not text",
-                f'put it in quotes: "{node.value}"',
-            )
+            shown, quoted = f" {node.value!r}", f': "{node.value}"'
+            if is_confidential(path):
+                shown = quoted = ""
+            self._add(node, path, f"the key{shown} is not text", f"put it in quotes{quoted}")
             return None
         return str(node.value)
 
@@ -336,9 +342,8 @@ class _Builder:
             if kind == "float":
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
-            self._add(
-                node, path, f"{text[:20]!r} is not a number", "write a number, like 12 or 0.5"
-            )
+            shown = "this" if is_confidential(path) else repr(text[:20])
+            self._add(node, path, f"{shown} is not a number", "write a number, like 12 or 0.5")
             return None
         if kind == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sorter.config.documents import Document
+from sorter.config.documents import Document, is_confidential
 from sorter.config.schema_walk import Schema, schema_at, written_path
 from sorter.config.section import FILE_NAME_PATTERN, HOST_PATTERN, NAME_PATTERN
 from sorter.errors import Problem
@@ -110,13 +110,13 @@ def _translate(document: Document, model: type[BaseModel], details: ErrorDetails
     elif kind in ("value_error", "assertion_error"):  # a model's own validator: its own words
         message = details["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return document.problem(path, message, "correct the values named")
-    return document.problem(path, _finding(details), remedy)
+    return document.problem(path, _finding(details, is_confidential(path)), remedy)
 
 
-def _finding(details: ErrorDetails) -> str:
-    """Return what was written and why it is wrong."""
+def _finding(details: ErrorDetails, confidential: bool) -> str:
+    """Return what was written, unless it is confidential, and why it is wrong."""
     value, context = details["input"], details.get("ctx", {})
-    shown = _shown(value)
+    shown = "the value" if confidential else _shown(value)
     comparisons = {
         "greater_than": ("gt", "is not greater than"),
         "greater_than_equal": ("ge", "is less than"),

@@ -76,7 +76,11 @@ def read_password(
     """
     if variable is not None:
         if not environment.get(variable):
-            raise ConfigError(f"the environment variable {variable} holds no password")
+            # Unnamed: somebody may have written the password itself in its place.
+            raise ConfigError(
+                "the environment variable that io.opcua.security.password_environment names is "
+                "not set, or empty"
+            )
         return SecretBytes(environment[variable].encode("utf-8", "surrogateescape"))
     content = read_secret(file).get_secret_value()
     password = content.removesuffix(b"\n").removesuffix(b"\r")

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from sorter.app.field_bus import LinkOptions, link_of
+from sorter.app.live import LiveOptions, run_live
 from sorter.app.metrics_files import metrics_of
 from sorter.config.check import check_files
-from sorter.config.link_security import is_loopback
+from sorter.config.link_security import OpcUaSecurity, is_loopback
 from sorter.config.load import load_line
 from sorter.config.models import Io, Metrics, ModbusLink, OpcUaLink
 from sorter.errors import ConfigError
@@ -195,18 +197,57 @@ def test_the_files_of_the_metrics_are_counted_from_the_line_file(line: Path, cer
     assert context.verify_mode == ssl.CERT_NONE, "whoever scrapes needs no certificate"
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "    security: {mode: sign_and_encrypt, password: hunter2-hunter2}\n",
-        "    security: {mode: sign_and_encrypt, password_environment: 'hunter2 hunter2'}\n",
-    ],
-)
-def test_a_password_in_the_file_is_impossible_and_not_repeated(line: Path, written: str) -> None:
-    write(line, (PLAIN_OPCUA, written))
+SECRETS = ("'hunter2 hunter2'", "hunter2", "!hunter2", "*hunter2", "&hunter2 [hunter2]", "'\\'")
+SECRETS += ("!!int hunter2", "!!float hunter2", "{1: hunter2}", "{hunter2}", "[hunter2]")
+NOT_ALWAYS_REFUSED = ("user_name", "application_uri")
+
+
+@pytest.mark.parametrize("key", ["password", "pasword_environment", *OpcUaSecurity.model_fields])
+def test_a_password_in_the_file_is_impossible_and_not_repeated(
+    line: Path, key: str, certs: Path
+) -> None:
+    identity = "certificate" if key.startswith("user_") else "password"
+    beside = "" if key == "identity" else f", identity: {identity}"
+    whole = line.read_text("utf-8")
+    for secret in SECRETS:
+        line.write_text(whole, "utf-8")
+        written = f"    security: {{{key}: {secret}{beside}}}\n"
+        write(
+            line,
+            (PLAIN_OPCUA, written),
+            (PLAIN_MODBUS, ""),
+            ("protocol: modbus", "protocol: opcua"),
+        )
+        found = problems(line)
+        assert found or key in NOT_ALWAYS_REFUSED, secret
+        assert "hunter2" not in "".join(found), secret
+        if found:
+            with pytest.raises(ConfigError) as caught:
+                link_of(load_line(line), LinkOptions("opcua"))
+            assert "hunter2" not in str(caught.value), secret
+
+
+@pytest.mark.parametrize("secret", [one for one in SECRETS if one != "{hunter2}"])
+def test_a_password_in_place_of_the_section_is_not_repeated(line: Path, secret: str) -> None:
+    write(line, (PLAIN_OPCUA, f"    security: {secret}\n"))
     found = problems(line)
     assert found
-    assert "password: hunter2" not in "".join(found)
+    assert "hunter2" not in "".join(found)
+
+
+def test_a_password_that_looks_like_a_variable_is_refused_before_the_journal(
+    line: Path, certs: Path
+) -> None:
+    written = "    security: {password_environment: hunter2}\n"
+    write(line, (PLAIN_OPCUA, written), ("protocol: modbus", "protocol: opcua"))
+    found = problems(line)
+    assert len(found) == 1
+    assert "io.opcua.security.password_environment: the environment variable" in found[0]
+    journal = certs.parent / "journal.sqlite"
+    with pytest.raises(ConfigError, match="password_environment") as caught:
+        run_live(load_line(line), LiveOptions(LinkOptions(), journal=journal), print)
+    assert "hunter2" not in str(caught.value)
+    assert not journal.exists()
 
 
 def test_a_password_in_the_endpoint_is_a_problem_and_not_repeated(line: Path) -> None:
@@ -255,5 +296,5 @@ def test_what_is_no_password_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ConfigError):
         read_password(path, None)
-    with pytest.raises(ConfigError, match="SORTER_NOBODY"):
+    with pytest.raises(ConfigError, match="password_environment names is not set"):
         read_password(path, "SORTER_NOBODY", {})
