@@ -97,11 +97,7 @@ class ModbusBus:
         await self.close()
         translate.quiet("pymodbus.logging")
         link = self._link
-        client = self._new_client()
-        client.register(WordsResponse)
-        client.register(ExchangeResponse)
-        client.ctx.callback_data = self._guarded(client.ctx.callback_data)  # type: ignore[method-assign]
-        self._client = client
+        client = self._client = self._fitted(self._new_client())
         try:
             connected = await client.connect()
         except modbus_errors.LIBRARY_ERRORS as error:
@@ -191,6 +187,13 @@ class ModbusBus:
             reconnect_delay=0,
             trace_connect=self._on_connection,
         )
+
+    def _fitted(self, client: AsyncModbusTcpClient) -> AsyncModbusTcpClient:
+        """Return the client with the answers of mailbox blocks known to it, and guarded."""
+        client.register(WordsResponse)
+        client.register(ExchangeResponse)
+        client.ctx.callback_data = self._guarded(client.ctx.callback_data)  # type: ignore[method-assign]
+        return client
 
     def _on_connection(self, connected: bool) -> None:
         """Fail the call in flight when the connection goes; pymodbus would let it time out."""

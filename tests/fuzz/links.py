@@ -16,10 +16,10 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from pymodbus.client import AsyncModbusTcpClient
 
-from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
+from sorter.config.models import Mailbox, ModbusLink, ModbusTls, OpcUaLink
 from sorter.errors import LinkError, LinkTimeout
+from sorter.io import translate
 from sorter.io.modbus import ModbusBus
-from sorter.io.modbus_blocks import ExchangeResponse, WordsResponse
 from sorter.io.opcua import OpcUaBus
 from sorter.model.mailbox import COMMAND_WORDS, SCAN_WORDS, STATUS_WORDS
 from sorter.runtime.clock import MonotonicClock
@@ -168,18 +168,17 @@ class _Wire:
 
 def _modbus(_folder: Path) -> Run:
     loop = _loop()
-    link = ModbusLink()
+    translate.quiet("pymodbus.logging")
+    link = ModbusLink(tls=ModbusTls(mode="plain_text"), timeout_ms=50)
     clock = MonotonicClock()
 
     async def one(how: int, answer: bytes) -> Any:
         bus = ModbusBus(link, Mailbox(), clock)
-        client = AsyncModbusTcpClient("127.0.0.1", port=1, timeout=0.05, retries=0)
-        client.register(WordsResponse)
-        client.register(ExchangeResponse)
+        # As connect() makes it.
+        client = bus._client = bus._fitted(bus._new_client())
         wire = _Wire()
         wire.client, wire.answer = client, answer
         client.ctx.connection_made(wire)
-        bus._client = client
         bus._fc23 = how != 3
         pending = (
             bus.exchange(BLOCK),
