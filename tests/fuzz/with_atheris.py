@@ -1,5 +1,6 @@
 """The same targets under libFuzzer, where the optional package ``atheris`` is installed.
 
+It is the extra ``fuzz`` of this project, ``pip install -e .[fuzz]``; nothing else here needs it.
 Kernels run as plain Python: numba cannot compile what atheris has instrumented, and libFuzzer sees
 their branches this way.
 """
