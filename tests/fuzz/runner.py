@@ -12,19 +12,18 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251  seeded; a draw takes a tenth of numpy's
 
 from .coverage import LineCoverage
 from .mutate import mutated
+from .plain_kernels import PlainKernels
 from .target import Run, Target
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Inputs that are files need no disk."""
-TRACED_EVERY = 40
-"""One input of so many runs under the line tracer."""
 TEXT_SHARE = 0.95
 POOL_LIMIT = 2000
 KINDS_LIMIT = 400
@@ -54,24 +53,36 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What became of the inputs of one target."""
+    """What became of the inputs of one target.
+
+    Attributes
+    ----------
+    reached : dict of str to set of int
+        Lines of the product that traced inputs ran, by file.
+    """
 
     target: str
     seed: int
     inputs: int = 0
     wall_s: float = 0.0
-    lines: int = 0
+    reached: dict[str, set[int]] = field(default_factory=dict)
     slowest_ms: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
     crashes: int = 0
     stalls: int = 0
     findings: dict[str, Finding] = field(default_factory=dict)
 
+    @property
+    def lines(self) -> int:
+        """How many lines of the product were reached."""
+        return sum(map(len, self.reached.values()))
+
     def add(self, other: Report) -> None:
         """Take in what another process found."""
         self.inputs += other.inputs
         self.wall_s = max(self.wall_s, other.wall_s)
-        self.lines = max(self.lines, other.lines)
+        for path, lines in other.reached.items():
+            self.reached.setdefault(path, set()).update(lines)
         self.slowest_ms = max(self.slowest_ms, other.slowest_ms)
         self.kinds.update(other.kinds)
         self.crashes += other.crashes
@@ -119,7 +130,7 @@ def fuzz(
         finally:
             faulthandler.cancel_dump_traceback_later()
         report.wall_s = time.perf_counter() - began
-        report.lines = len(hunt.coverage)
+        report.reached = hunt.coverage.lines
     return report
 
 
@@ -148,6 +159,7 @@ class _Hunt:
         self._pool = list(target.seeds())
         self._seeds = list(self._pool)
         self.coverage = LineCoverage()
+        self._kernels = PlainKernels()
         self._current = current
 
     def one(self, number: int) -> None:
@@ -162,11 +174,13 @@ class _Hunt:
         report.inputs += 1
         self._current[: len(data) + 8] = len(data).to_bytes(8, "little") + data
         new = False
-        traced = number % TRACED_EVERY == 0 or number < len(self._seeds)
+        traced = number % target.traced_every == 0 or number < len(self._seeds)
         began = time.perf_counter()
         try:
+            if number < len(self._seeds):  # loads and compiles what the traced run needs
+                self._run(data)
             if traced:
-                kind, new = self.coverage.run(self._run, data)
+                kind, new = self._traced(data)
             else:
                 kind = self._run(data)
         except Exception as error:  # noqa: BLE001, RUF100  any at all is what is looked for
@@ -184,6 +198,10 @@ class _Hunt:
         if new and len(self._pool) < POOL_LIMIT:
             self._pool.append(data)
 
+    def _traced(self, data: bytes) -> tuple[str, bool]:
+        with self._kernels.swapped_in():
+            return self.coverage.run(self._run, data)
+
     def _slow(self, data: bytes) -> None:
         """Note a stall, unless it was the machine that was busy."""
         for _ in range(2):
@@ -198,7 +216,13 @@ class _Hunt:
         findings = self._report.findings
         if what in findings or len(findings) >= FINDINGS_LIMIT:
             return
-        small = self._smaller(what, data) if trace else data
+        small = data
+        if trace:
+            # What only a traced input finds, e.g. an index out of bounds, is looked for as it was.
+            compiled = self._breaks(data) == what
+            with nullcontext() if compiled else self._kernels.swapped_in():
+                small = self._smaller(what, data)
+            trace += "" if compiled else "(only with kernels as plain Python)\n"
         findings[what] = Finding(what, small, trace)
         sys.stderr.write(f"{self._target.name}: {what}: {small[:200]!r}\n")
 

@@ -39,6 +39,9 @@ class Target:
         It is text: most inputs are kept UTF-8, or nothing but the decoder would be fuzzed.
     budget_s : float
         An input that takes longer, three times in a row, is a stall.
+    traced_every : int
+        One input of so many runs under the line tracer, with kernels as plain Python: so seldom
+        that it takes no more than about a third of the time.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Target:
     limit_bytes: int = 4096
     text: bool = False
     budget_s: float = 1.0
+    traced_every: int = 40
 
 
 def kind_of(message: str) -> str:

@@ -10,13 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from fuzz import words
 from fuzz.runner import fuzz, save
 from fuzz.target import Broken, Target, kind_of
 from fuzz.targets import TARGETS, target_of
 from fuzz.with_atheris import options_for, quoted
+from sorter.kernels import frame, mailbox
 
 SLOW = {"cli": 60, "config": 150, "journal_file": 150, "decide": 150, "exchange": 150}
 INPUTS = 400
+MAILBOX = "sorter/kernels/mailbox.py"
+SEES = {
+    "status": {MAILBOX: 40},
+    "event_ring": {MAILBOX: 30},
+    "scan_slot": {MAILBOX: 30},
+    "command_block": {"plc_sim/plc_kernels.py": 80, "plc_sim/plc_rings.py": 10},
+    "exchange": {MAILBOX: 60, "sorter/kernels/tracking.py": 10},
+    "decide": {"sorter/kernels/tracking.py": 30, "sorter/kernels/closing.py": 10},
+    "modbus": {"sorter/io/modbus.py": 70},
+}
+"""Lines, at least, that a target must see in files: most of them are of compiled kernels."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -25,6 +38,15 @@ def test_nothing_breaks_an_entry_point(name: str) -> None:
     assert not report.findings, "\n".join(one.trace for one in report.findings.values())
     assert report.inputs == SLOW.get(name, INPUTS)
     assert len(report.kinds) > 1, "every input had the same answer: the target looks at nothing"
+    assert report.lines > 0, "nothing guides the inputs but the kinds of answers"
+    for path, lines in SEES.get(name, {}).items():
+        assert len(report.reached.get(path, ())) >= lines, f"hardly a line of {path} was seen"
+
+
+def test_kernels_are_themselves_again_after_a_traced_input() -> None:
+    kernels = (words.decode_status, mailbox.decode_status, frame.decide_frame)
+    fuzz(target_of("status"), 5, seed=0)
+    assert (words.decode_status, mailbox.decode_status, frame.decide_frame) == kernels
 
 
 def _breaks_on_a_z(_folder: Path):
