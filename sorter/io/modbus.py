@@ -281,6 +281,9 @@ class ModbusBus:
             raise
         finally:
             self._in_flight = False
+        if not modbus_errors.answers(request, response):
+            await self.close()
+            raise modbus_errors.from_other_function(self._name, request, response)
         return response
 
 

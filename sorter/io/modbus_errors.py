@@ -14,6 +14,8 @@ from sorter.io import translate
 LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, ModbusException)
 """All that a call into pymodbus can raise because of the peer or the network."""
 
+_FUNCTION: Final = 0x7F
+"""The bit above it marks an exception."""
 _MODBUS_HELP: Final[dict[int, str]] = {
     ExcCodes.ILLEGAL_FUNCTION: "the PLC does not know this function code",
     ExcCodes.ILLEGAL_ADDRESS: "no such registers: compare io.modbus.*_address with the PLC",
@@ -46,6 +48,20 @@ def from_exception(link: str, error: BaseException, *, connected: bool) -> LinkE
     if "No response" in error.string:
         return translate.late(link)
     return LinkLost(link, f"answers are out of step ({error.string})")
+
+
+def answers(request: ModbusPDU, response: ModbusPDU) -> bool:
+    """Say whether a response is of the function that was asked for; pymodbus does not look."""
+    return response.function_code & _FUNCTION == request.function_code
+
+
+def from_other_function(link: str, request: ModbusPDU, response: ModbusPDU) -> LinkError:
+    """Return the link error for a response to a function that was not asked for."""
+    return LinkLost(
+        link,
+        f"answers are out of step (function {request.function_code} was answered as function "
+        f"{response.function_code & _FUNCTION})",
+    )
 
 
 def from_response(link: str, what: str, response: ModbusPDU) -> LinkError:
