@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
-from sorter.files import DATABASE_ERRORS
+from sorter.files import DATABASE_ERRORS, NOT_A_FILE
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_checks import damaged, json_object, texts, whole_numbers
 from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
@@ -87,7 +87,8 @@ class JournalReader:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise JournalError(f"{path}: there is no such journal; check the path")
+            what = NOT_A_FILE if self.path.exists() else "there is no such journal"
+            raise JournalError(f"{path}: {what}; check the path")
         try:
             self._connection = sqlite3.connect(
                 self.path.absolute().as_uri() + "?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S

@@ -282,6 +282,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path, open_journal):
 
 
 def test_a_missing_journal_cannot_be_read(path):
+    with pytest.raises(JournalError, match="is a folder, a pipe or a device"):
+        JournalReader(path.parent)
     with pytest.raises(JournalError, match="there is no such journal"):
         JournalReader(path)
 
