@@ -119,8 +119,14 @@ def test_an_interrupt_while_modules_are_loaded_is_one_message(module: str, tmp_p
         "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    [0] * 9\n"
         "except KeyboardInterrupt:\n    raise ImportError('half loaded') from None\n"
     )
+    program = (
+        "import runpy, signal\n"
+        # The tests may run in the background of a shell, which lets all below it ignore SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", module, "--help"],
+        [sys.executable, "-c", program, "--help"],
         capture_output=True,
         text=True,
         timeout=60,
