@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from plc_sim.truth import DOUBLE_FEED, EVENT_CORRUPTED, EVENT_DROPPED, PLC_RESTART, REMOVED
+from sorter.model.codes import NONE
 
 Come = Callable[[float], int]
 """How many parcels of the run have come by so many simulated seconds, at most."""
@@ -19,7 +20,7 @@ Row = Mapping[str, Any]
 RESTARTS: Final = frozenset({"plc_restart", "kill_plc"})
 _NOTICED_S: Final = 10.0
 """Simulated time from the end of a fault until the controller has seen that things are as they
-were: a few looks and a lap's quarter, also on a machine that is busy."""
+were: a few looks, and the way to most of the next eyes, also on a machine that is busy."""
 _LENGTHS: Final = ("for_s", "clear_after_s", "down_s")
 _WITHOUT_RECORD: Final = frozenset({EVENT_DROPPED, EVENT_CORRUPTED, DOUBLE_FEED})
 
@@ -33,7 +34,7 @@ class Evidence:
     come : callable
     ended_boots : frozenset of int or None
         Starts of the PLC that another one followed. None: the ledger does not tell all of them, as
-        nobody was on the belt at a restart.
+        no parcel was seen by one of them.
     """
 
     come: Come
@@ -42,8 +43,7 @@ class Evidence:
     @classmethod
     def of(cls, faults: Sequence[Any], come: Come, truth: Sequence[Row]) -> Evidence:
         """Return what the rows of a finished run tell."""
-        noted = [row for row in truth if PLC_RESTART in row["faults"]]
-        ended = frozenset(row["sightings"][0][2] for row in noted if row["sightings"])
+        ended = ended_boots(truth)
         restarts = sum(fault.kind in RESTARTS for fault in faults)
         return cls(come, ended if len(ended) >= restarts else None)
 
@@ -56,6 +56,17 @@ def come_by(fault: Any, come: Come) -> int:
     """Return how many parcels can have been on the belt while a fault of plant or PLC lasted."""
     lasts_s = max((getattr(fault, name, 0.0) for name in _LENGTHS), default=0.0)
     return come(fault.at_s + lasts_s + _NOTICED_S)
+
+
+def ended_boots(truth: Sequence[Row]) -> frozenset[int]:
+    """Return the starts of the PLC that saw a parcel and were followed by another that did.
+
+    Who was on the belt at a restart, but before its first eye, has seen only the start behind it.
+    """
+    first = [row["sightings"][0][2] for row in truth if row["sightings"]]
+    later = [boot_id for row in truth for _, _, boot_id in row["sightings"]]
+    *ended, _ = [*dict.fromkeys([*first, *later])] or [NONE]
+    return frozenset(ended)
 
 
 def boots_of(row: Row) -> set[int]:
@@ -84,7 +95,10 @@ def without_a_record(row: Row, _fault: Any, _evidence: Evidence) -> bool:
 
 
 def there_at_a_restart(row: Row, _fault: Any, evidence: Evidence) -> bool:
-    """Accept who was on the belt when the PLC started again, or had left it unread before."""
+    """Accept who was on the belt when the PLC started again, or seen by a start that has ended.
+
+    The ledger does not tell which of their records nobody had read.
+    """
     if PLC_RESTART in row["faults"] or evidence.ended_boots is None:
         return True
     return bool(boots_of(row) & evidence.ended_boots)

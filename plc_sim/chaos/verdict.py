@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from plc_sim.chaos.evidence import Evidence, boots_of
+from plc_sim.chaos.evidence import Evidence, boots_of, ended_boots
 from plc_sim.chaos.performing import Performance
 from plc_sim.chaos.rules import RULES, Effect, allowance
 from plc_sim.chaos.story import Story
@@ -176,7 +176,7 @@ def come_behind_restarts(account: Account) -> Account:
     if not noted:  # nobody was on the belt, or there was none: nothing tells who came when
         return Account(replace(account.comparison, findings=()), (), {})
     last = max(int(row["physical_id"]) for row in noted)
-    over = {row["sightings"][0][2] for row in noted if row["sightings"]}
+    over = ended_boots(account.truth)
     truth = [
         row for row in account.truth if int(row["physical_id"]) > last and not over & boots_of(row)
     ]

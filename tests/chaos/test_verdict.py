@@ -192,6 +192,10 @@ def test_a_restart_excuses_those_whom_the_ended_start_had_seen() -> None:
     assert breaches([RESTART], [recorded(1, **LOST), recorded(2, **LOST)], [there, truth(2)]) == []
     found = breaches([RESTART], [recorded(1), recorded(3, opened_boot=2, **LOST)], [there, behind])
     assert found == [Effect.LOST_AND_ENDED.value]
+    # On the belt, but before its first eye: what saw it first is the start behind the restart.
+    late = truth(2, faults=["plc_restart"], sightings=[[0, 2000, 2]], end_boot=2)
+    rows = [recorded(1), recorded(2, opened_boot=2), recorded(3, opened_boot=2, **LOST)]
+    assert breaches([RESTART], rows, [truth(1), late, behind]) == [Effect.LOST_AND_ENDED.value]
     # Nobody was on the belt, so that the ledger does not tell who was there.
     assert breaches([RESTART], [recorded(2, **LOST)], [truth(2)]) == []
 
