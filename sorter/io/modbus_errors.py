@@ -14,8 +14,6 @@ from sorter.io import translate
 LIBRARY_ERRORS: Final = (*translate.TRANSPORT_ERRORS, ModbusException)
 """All that a call into pymodbus can raise because of the peer or the network."""
 
-_FUNCTION: Final = 0x7F
-"""The bit above it marks an exception."""
 _MODBUS_HELP: Final[dict[int, str]] = {
     ExcCodes.ILLEGAL_FUNCTION: "the PLC does not know this function code",
     ExcCodes.ILLEGAL_ADDRESS: "no such registers: compare io.modbus.*_address with the PLC",
@@ -51,8 +49,11 @@ def from_exception(link: str, error: BaseException, *, connected: bool) -> LinkE
 
 
 def answers(request: ModbusPDU, response: ModbusPDU) -> bool:
-    """Say whether a response is of the function that was asked for; pymodbus does not look."""
-    return response.function_code & _FUNCTION == request.function_code
+    """Say whether a response is of the function that was asked for; pymodbus does not look.
+
+    An exception is an answer whatever its code: some devices do not repeat one they do not know.
+    """
+    return response.isError() or response.function_code == request.function_code
 
 
 def from_other_function(link: str, request: ModbusPDU, response: ModbusPDU) -> LinkError:
@@ -60,7 +61,7 @@ def from_other_function(link: str, request: ModbusPDU, response: ModbusPDU) -> L
     return LinkLost(
         link,
         f"answers are out of step (function {request.function_code} was answered as function "
-        f"{response.function_code & _FUNCTION})",
+        f"{response.function_code})",
     )
 
 
