@@ -55,7 +55,7 @@ def init(
     from sorter.security.folder import CertsPlan, make_folder  # noqa: PLC0415
 
     for name in host or ():
-        if not re.fullmatch(HOST_PATTERN, name):
+        if not re.fullmatch(HOST_PATTERN, name.removeprefix("*.")):
             raise ConfigError(
                 f"--host {name!r} is no DNS name or address; give it without the port, like "
                 "--host 192.168.0.10"

@@ -17,6 +17,7 @@ from sorter.config.checks_line import LineCheck
 from sorter.config.documents import Document, KeyPath
 from sorter.config.link_security import is_loopback
 from sorter.config.models import Io, LineFile
+from sorter.config.section import HOST_PATTERN
 from sorter.errors import Problem
 from sorter.model.mailbox import COMMAND_WORDS, EVENT_WORDS, SCAN_WORDS, STATUS_WORDS
 
@@ -114,7 +115,10 @@ def endpoint_is_opc_tcp(io: Io, document: Document) -> list[Problem]:
     endpoint = io.opcua.endpoint
     try:
         parts = urlsplit(endpoint)
-        if parts.scheme == "opc.tcp" and parts.hostname and parts.port != 0:
+        host = parts.hostname or ""
+        # Of blanks the parser takes no notice.
+        whole = parts.scheme == "opc.tcp" and endpoint.split() == [endpoint]
+        if whole and re.fullmatch(HOST_PATTERN, host) and parts.port != 0:
             return []
     except ValueError:  # no such port, or half an address in brackets
         pass

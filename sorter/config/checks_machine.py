@@ -91,11 +91,17 @@ def files_that_are_written(service: Service, document: Document, base: Path) -> 
         (("service", "journal"), service.journal),
         (("service", "logs", "file"), service.logs.file),
     ]
-    return [
-        document.problem(key_path, f"{base / name}: {NOT_A_FILE}", "name a file")
-        for key_path, name in named
-        if name and not may_be_database(base / name)
-    ]
+    problems = []
+    for key_path, name in named:
+        try:
+            found = "" if not name or may_be_database(base / name) else NOT_A_FILE
+        except PermissionError:  # the service may look there, and who checks may not
+            continue
+        except OSError as error:
+            found = f"cannot be written ({error.strerror})"
+        if found:
+            problems.append(document.problem(key_path, f"{base / name}: {found}", "name a file"))
+    return problems
 
 
 def _pair_problems(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -14,7 +15,10 @@ import typer
 from typer.testing import CliRunner
 
 from sorter.commands import check, schema
+from sorter.config import checks_machine
+from sorter.config.check import check_files
 from sorter.config.kinds import kind_names
+from sorter.security.wall_clock import utc_now
 
 
 @pytest.fixture
@@ -61,6 +65,28 @@ def test_a_folder_or_device_is_nothing_to_write_to(app: typer.Typer, config: Pat
         f"service.journal: {config}/..: is a folder, a pipe or a device, not a file; name a file",
         "service.logs.file: /dev/full: is a folder, a pipe or a device, not a file; name a file",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "problems"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), []),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), ["cannot be written (File name too "]),
+    ],
+)
+def test_a_folder_that_whoever_checks_cannot_look_into_hides_no_problem(
+    config: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, problems: list[str]
+) -> None:
+    def look(path: Path) -> bool:
+        if path.name == "journal.sqlite":
+            raise error
+        return True
+
+    monkeypatch.setattr(checks_machine, "may_be_database", look)
+    found = check_files([config / "line.yaml"], utc_now())
+    about = [one.problem for one in found if one.key_path == "service.journal"]
+    assert len(about) == len(problems)
+    assert all(said in one for said, one in zip(problems, about, strict=True))
 
 
 def test_a_missing_file_tells_where_to_run(
