@@ -21,8 +21,10 @@ def ended_by_interrupt(program: str) -> Iterator[None]:
         sys.stderr.flush()
         os._exit(128 + signal.SIGINT)
 
-    if before is signal.default_int_handler:  # a shell lets background jobs ignore it
-        signal.signal(signal.SIGINT, end)
+    if before is not signal.default_int_handler:  # a shell lets background jobs ignore it
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:
