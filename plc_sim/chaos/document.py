@@ -44,7 +44,7 @@ account, or its end or its number of laps is another one than in the same run wi
 *Detected after* is wall time from the beginning of the fault to the first look at the metrics that
 shows the alarm, above what the run without faults shows by then (one look every {look_ms:.0f} ms):
 the wait for a parcel that meets the fault is part of it, and at speed {speed:g} belts run {speed:g}
-times as fast. "-": no alarm is to be expected. A chute that must be full holds one parcel.
+times as fast. "-": no metric tells of it. A chute that must be full holds one parcel.
 
 | fault | detected after | alarm | parcels affected | what happens to them |
 |---|---|---|---|---|
