@@ -12,7 +12,7 @@ from sorter.config.checks_machine import files_of_the_link
 from sorter.config.documents import Document, parse
 from sorter.config.load import LINE, LoadedLine
 from sorter.config.models import Io
-from sorter.errors import ConfigError
+from sorter.errors import ConfigError, Problem
 from sorter.options import LAST_PORT
 from sorter.ports import Clock, FieldBus
 from sorter.security.layout import placed, secured
@@ -54,15 +54,20 @@ def link_of(loaded: LoadedLine, options: LinkOptions) -> Io:
         io = _with_peer(io, options.peer)
     if options.certs is not None:
         io = secured(io, options.certs)
-    document = Document(str(loaded.line_path), loaded.files[LINE], {}, {})
-    if options.certs is None:  # else the names of the files do not stand in the line file
-        document = parse(loaded.files[LINE], document.name)[0] or document
     base = loaded.line_path.parent
-    problems = [problem for check in IO_CHECKS for problem in check(io, document)]
-    problems += files_of_the_link(io, document, base, utc_now())
+    document = Document(str(loaded.line_path), loaded.files[LINE], {}, {})
+    problems = _problems(io, document, base)
+    if problems and options.certs is None:  # else the files' names do not stand in the line file
+        # Again with the lines to point at: reading them takes longer than all checks.
+        problems = _problems(io, parse(document.text, document.name)[0] or document, base)
     if problems:
         raise ConfigError.of(problems)
     return placed(io, base)
+
+
+def _problems(io: Io, document: Document, base: Path) -> list[Problem]:
+    problems = [problem for check in IO_CHECKS for problem in check(io, document)]
+    return problems + files_of_the_link(io, document, base, utc_now())
 
 
 def field_bus(io: Io, clock: Clock) -> FieldBus:

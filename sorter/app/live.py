@@ -20,7 +20,7 @@ from sorter.app.assembly import Controller, assemble, limits_of, summary_of
 from sorter.app.expiry import CertificateWatch, erase_expired_returns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.app.memory import fill_numpy_cache
-from sorter.app.metrics_files import metrics_of
+from sorter.app.metrics_files import MetricsFiles, metrics_of
 from sorter.app.recovery import EPOCH_NOTE, Recovery
 from sorter.config.load import LoadedLine
 from sorter.config.models import Io
@@ -95,7 +95,7 @@ async def _run_live(
     manager = ServiceManager.from_environment(os.environ, clock)
     asked_to_stop = _stop_on_signal(manager)
     io = link_of(loaded, options.link)
-    metrics_of(loaded)  # what is refused leaves no trace in the journal
+    metrics_files = metrics_of(loaded)  # what is refused leaves no trace in the journal
     bus = field_bus(io, clock)
     service = loaded.line_file.service
     registry_path = options.registry or loaded.registry_path
@@ -135,7 +135,7 @@ async def _run_live(
         collector = LineCollector(
             controller.metrics, controller.client, [controller.supervisor], host, journal
         )
-        server = _serve_metrics(loaded, io, options.metrics_port, collector)
+        server = _serve_metrics(loaded, io, metrics_files, options.metrics_port, collector)
         ready["metrics_port"] = server.port
         _settle_memory()
         try:
@@ -148,10 +148,10 @@ async def _run_live(
 
 
 def _serve_metrics(
-    loaded: LoadedLine, io: Io, port: int | None, collector: LineCollector
+    loaded: LoadedLine, io: Io, files: MetricsFiles, port: int | None, collector: LineCollector
 ) -> MetricsServer:
     """Answer scrapes, and warn of certificates that expire soon."""
-    metrics, files = loaded.line_file.service.metrics, metrics_of(loaded)
+    metrics = loaded.line_file.service.metrics
     certificates = CertificateWatch(io, files.certificates)
     certificates.warn(utc_now())
     port = metrics.port if port is None else port

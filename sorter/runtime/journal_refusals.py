@@ -17,12 +17,29 @@ _REFUSALS: Final = (
     sqlite3.SQLITE_NOMEM,
 )
 """What says something about the disk or the moment, and nothing against the file."""
+_FULL_DISK: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""What a full disk makes SQLite say: also of a file beside the journal that cannot be made."""
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_refusal(error: Exception) -> bool:
     """Say whether an error is about the disk or the moment, and nothing against the file."""
+    return _primary_code(error) in _REFUSALS
+
+
+def may_be_full_disk(error: BaseException | None) -> bool:
+    """Say whether an error is one of those that a full disk causes."""
+    return _primary_code(error) in _FULL_DISK
+
+
+def is_damage(error: Exception) -> bool:
+    """Say whether an error is about what the file holds."""
+    return isinstance(error, UnicodeDecodeError) or _primary_code(error) in _DAMAGE
+
+
+def _primary_code(error: BaseException | None) -> int:
     # Extended codes keep the kind of error in their lowest byte.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)) & 0xFF
 
 
 def kind_of(error: Exception) -> type[JournalError]:

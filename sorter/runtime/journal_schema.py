@@ -21,7 +21,7 @@ from typing import Final
 
 from sorter.errors import JournalError
 from sorter.files import DATABASE_ERRORS, JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
-from sorter.runtime.journal_refusals import kind_of
+from sorter.runtime.journal_refusals import is_damage, kind_of
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
 from sorter.version import software_version
@@ -31,7 +31,6 @@ BUSY_TIMEOUT_S: Final = 5.0
 WAL_KEPT_BYTES: Final = 8 << 20
 """The write-ahead log is cut to this when it was longer, e.g. because of somebody reading."""
 IN_MEMORY: Final = ":memory:"
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 SCHEMA: Final = (
     SNAPSHOT_SCHEMA
@@ -100,14 +99,14 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
     JournalError
         It cannot be created, or is something else than a journal of this schema.
     """
-    if not may_be_database(path):
-        raise JournalError(f"{path}: {NOT_A_FILE}; name another journal")
     try:
+        if not may_be_database(path):
+            raise JournalError(f"{path}: {NOT_A_FILE}; name another journal")
         # The connection is handed to the writer thread as a whole, never shared.
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-    except DATABASE_ERRORS as error:
+    except (*DATABASE_ERRORS, OSError) as error:
         raise cannot_open(path, error) from error
     try:
         _prepare(connection, path, synchronous)
@@ -122,9 +121,7 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
 
 def cannot_open(path: str, error: Exception) -> JournalError:
     """Return the error for a file that SQLite cannot open, or cannot make sense of."""
-    # Of an extended code the low byte is the primary one.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-    if isinstance(error, UnicodeDecodeError) or code in _DAMAGED:
+    if is_damage(error):
         # What Python says of bytes that are no text quotes them, line after line.
         why = "damaged text" if isinstance(error, UnicodeDecodeError) else str(error)
         return JournalError(

@@ -19,7 +19,7 @@ from sorter.runtime.journal_files import DiskReserve, FileWatch, lock_journal
 from sorter.runtime.journal_group import GroupBuilder, StepHash
 from sorter.runtime.journal_info import LineNames, Run, RunInfo
 from sorter.runtime.journal_parcels import ParcelBook, ParcelRow, Tally
-from sorter.runtime.journal_refusals import writing_failed
+from sorter.runtime.journal_refusals import may_be_full_disk, writing_failed
 from sorter.runtime.journal_retention import Limits
 from sorter.runtime.journal_schema import IN_MEMORY, connect_writable
 from sorter.runtime.journal_snapshots import Snapshot, put_snapshot
@@ -105,8 +105,10 @@ class JournalWriter:
         try:
             try:
                 self._open(info, synchronous)
-            except JournalRefused:
+            except JournalRefused as refused:
                 # A full disk must not keep the line from starting: that is what the reserve is for.
+                if not may_be_full_disk(refused.__cause__):
+                    raise
                 reserve.release()
                 self._open(info, synchronous)
         except BaseException:

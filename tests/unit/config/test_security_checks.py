@@ -197,6 +197,14 @@ def test_the_files_of_the_metrics_are_counted_from_the_line_file(line: Path, cer
     assert context.verify_mode == ssl.CERT_NONE, "whoever scrapes needs no certificate"
 
 
+def test_what_the_controller_refuses_of_its_link_has_a_line(line: Path) -> None:
+    write(line, (PLAIN_MODBUS, "    tls: {}\n"))
+    section = line.read_text("utf-8").splitlines().index("io:") + 1  # no file of it is named
+    with pytest.raises(ConfigError) as caught:
+        link_of(load_line(line), LinkOptions())
+    assert {problem.line for problem in caught.value.problems} == {section}
+
+
 SECRETS = ("'hunter2 hunter2'", "hunter2", "!hunter2", "*hunter2", "&hunter2 [hunter2]", "'\\'")
 SECRETS += ("!!int hunter2", "!!float hunter2", "{1: hunter2}", "{hunter2}", "[hunter2]")
 NOT_ALWAYS_REFUSED = ("user_name", "application_uri")
