@@ -36,6 +36,7 @@ from sorter.config.link_security import Certificates
 from sorter.config.models import Mailbox, OpcUaLink
 from sorter.errors import ConfigError, LinkLost, LinkRejected, LinkTimeout
 from sorter.io import opcua_errors, translate
+from sorter.io.opcua_deadline import deadline
 from sorter.io.opcua_security import secure
 from sorter.model.frames import Words
 from sorter.model.mailbox import (
@@ -74,7 +75,7 @@ class _PromptClient(Client):
         self._socket_deadline_s = _SOCKET_TIMEOUTS * timeout_s
 
     async def connect_socket(self) -> None:
-        async with asyncio.timeout(self._socket_deadline_s):
+        async with deadline(self._socket_deadline_s):
             await super().connect_socket()
 
 
@@ -139,7 +140,7 @@ class OpcUaBus:
         client.name = client.description = "parcel sorter"
         client.session_timeout = _SESSION_MS
         try:
-            async with asyncio.timeout(_CONNECT_TIMEOUTS * self._timeout_s):
+            async with deadline(_CONNECT_TIMEOUTS * self._timeout_s):
                 if self._link.security.mode == "sign_and_encrypt":
                     await secure(client, self._link.security, self._certificates)
                 await client.connect()
@@ -217,7 +218,7 @@ class OpcUaBus:
         if client is None:
             return
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with deadline(self._timeout_s):
                 await client.disconnect()
         except opcua_errors.LIBRARY_ERRORS:
             pass  # a peer that is gone cannot be taken leave of
@@ -301,7 +302,7 @@ class OpcUaBus:
             NodeId=self._command_node, AttributeId=AttributeIds.Value, Value=DataValue(variant)
         )
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with deadline(self._timeout_s):
                 results = await client.uaclient.session.write(WriteParameters(NodesToWrite=[item]))
             answer = results[0]
         except opcua_errors.LIBRARY_ERRORS as error:
@@ -316,7 +317,7 @@ class OpcUaBus:
         """Read arrays as one; with `ages` what has not been written lately is refused."""
         client = self._connected()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with deadline(self._timeout_s):
                 results = await client.uaclient.session.read(request)
             parts = [self._words_of(result) for result in results]
             words = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -390,7 +391,7 @@ class OpcUaBus:
         publishing = client.uaclient._publish_task
         client.disconnect_socket()
         with contextlib.suppress(*opcua_errors.LIBRARY_ERRORS):
-            async with asyncio.timeout(self._timeout_s):
+            async with deadline(self._timeout_s):
                 await client.close_session()
         if publishing is not None:
             publishing.cancel()
