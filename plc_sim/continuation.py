@@ -80,7 +80,7 @@ def read_continuation(path: Path | None) -> Continuation:
     TruthFileError
         It cannot be read, or is something else.
     """
-    if path is None or not path.exists():
+    if path is None or not path.is_file():
         return Continuation()
     on_belt: dict[int, None] = {}
     put_on: set[int] = set()

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sorter.files import without_waiting
+
 from . import cells as c
 from .truth import PLC_RESTART, REMOVED, TruthLedger
 
@@ -38,7 +40,7 @@ class TruthLog:
 
     def __init__(self, path: Path, ledger: TruthLedger, elapsed_s: float = 0.0) -> None:
         _drop_half_a_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = open(path, "a", encoding="utf-8", opener=without_waiting)  # noqa: SIM115 - closed by close()
         self._ledger = ledger
         self._elapsed_s = elapsed_s
         self._put_on = 0
@@ -102,7 +104,7 @@ class TruthLog:
 
 def _drop_half_a_line(path: Path) -> None:
     """Cut off what a killed writer left behind the last whole line."""
-    if not path.exists():
+    if not path.is_file():
         return
     content = path.read_bytes()
     if not content.endswith(b"\n"):

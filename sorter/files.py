@@ -49,6 +49,30 @@ def open_regular(path: Path | str) -> BinaryIO:
         raise
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file to write it: the `opener` of :func:`open`.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, or is a pipe that nobody reads: opening that would wait for a reader.
+    """
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise OSError(errno.ENXIO, "it is a pipe or socket that nobody reads", path) from error
+    os.set_blocking(descriptor, True)  # whoever reads may be slower
+    return descriptor
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a file as UTF-8; raises :class:`OSError` as :func:`without_waiting` does."""
+    with open(path, "w", encoding="utf-8", opener=without_waiting) as file:
+        file.write(text)
+
+
 def read_regular(path: Path | str, most_bytes: int) -> bytes:
     """Return the content of a file.
 

@@ -19,6 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from sorter.config.check import check_files
 from sorter.errors import ConfigError
+from sorter.files import write_text
 from sorter.options import MOST_SEED, a_number
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def chaos_command(
     stories = _stories(first, story, config, parcels, speed, cast("Protocol | None", protocol))
     if document is not None:
         holds, text = asyncio.run(_document(next(stories), config, keep, console))
-        document.write_text(text)
+        write_text(document, text)
         raise SystemExit(0 if holds else 1)
     results: list[RunResult] = []
     try:

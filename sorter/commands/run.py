@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sorter.config.load import load_line
-from sorter.files import require_folder
+from sorter.files import require_folder, write_text
 from sorter.options import LAST_PORT
 
 
@@ -62,7 +62,7 @@ def run(
     )
     result = run_live(loaded, options, _say)
     if summary is not None:
-        summary.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(summary, json.dumps(result, indent=1) + "\n")
     _say({"event": "stopped", "parcels": result["parcels"], "wall_s": result["wall_s"]})
 
 

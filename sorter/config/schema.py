@@ -8,6 +8,7 @@ from typing import Final
 
 from sorter.config.kinds import kind_names, model_of
 from sorter.errors import ConfigError
+from sorter.files import write_text
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,8 +29,8 @@ def write_schemas(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for kind in kind_names():
             path, text = folder / f"{kind}.json", schema_text(kind)
-            if not path.exists() or path.read_text("utf-8") != text:
-                path.write_text(text, "utf-8")
+            if not path.is_file() or path.read_text("utf-8") != text:
+                write_text(path, text)
                 changed.append(path)
     except OSError as error:
         raise ConfigError(f"cannot write schemas into {folder}: {error.strerror}") from error

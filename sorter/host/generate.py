@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sorter.errors import ReturnsFileError
+from sorter.files import without_waiting
 from sorter.host.registry import AnnouncedReturn
 from sorter.host.s10 import WEIGHTS
 from sorter.model.codes import Grade, ReturnReason
@@ -312,7 +313,7 @@ def write_feed(path: Path | str, rows: Iterable[FeedRow]) -> int:
     """
     count = 0
     try:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
+        with open(path, "w", encoding="utf-8", newline="", opener=without_waiting) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(FEED_COLUMNS)
             for row in rows:

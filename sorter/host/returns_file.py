@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sorter.errors import ReturnsFileError
+from sorter.files import without_waiting
 from sorter.host.customers import CustomerHash
 from sorter.host.feed import feed_from_registry
 from sorter.host.generate import escape_label, unescape_label
@@ -167,7 +168,7 @@ def write_csv(path: Path | str, returns: Iterable[AnnouncedReturn]) -> int:
     """Write a file in the own format and return the number of lines."""
     count = 0
     try:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
+        with open(path, "w", encoding="utf-8", newline="", opener=without_waiting) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for announced in returns:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sorter.errors import SorterError
+from sorter.files import write_text
 from sorter.rehearsal.processes import ChildFailed, Event, JsonLineProcess
 from sorter.rehearsal.snapshot import LineSnapshot, scrape
 from sorter.runtime.reconcile import reconcile
@@ -262,5 +263,5 @@ def _conclude(plan: RehearsalPlan, exit_codes: dict[str, int], wall_s: float) ->
     summary["rehearsal_wall_s"] = round(wall_s, 3)
     summary["exit_codes"] = exit_codes
     summary["journal"] = str(plan.journal)
-    plan.summary.write_text(json.dumps(summary, indent=1) + "\n")
+    write_text(plan.summary, json.dumps(summary, indent=1) + "\n")
     return summary

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Protocol
 
+from sorter.files import without_waiting
+
 BYTES_PER_MB: Final = 1_000_000
 
 
@@ -41,7 +43,7 @@ class RotatingLog:
         self._max_bytes = max_bytes
         self._files = files
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
+        self._file = open(path, "ab", buffering=0, opener=without_waiting)  # noqa: SIM115
 
     def write(self, text: str) -> None:
         """Write text; begin a new file first when it would not fit."""
@@ -67,7 +69,7 @@ class RotatingLog:
                     older.replace(self._numbered(number))
         finally:
             # Written anew where it could not be renamed: bounded comes first.
-            self._file = self._path.open("wb", buffering=0)
+            self._file = open(self._path, "wb", buffering=0, opener=without_waiting)  # noqa: SIM115
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path

@@ -24,13 +24,16 @@ from plc_sim.feed import FeedError, read_feed
 from sorter.config.check import check_files
 from sorter.config.models import Mailbox, OpcUaLink
 from sorter.errors import JournalError, ReturnsFileError, SorterError
+from sorter.files import write_text
+from sorter.host.generate import write_feed
 from sorter.host.registry import Registry
-from sorter.host.returns_file import import_csv
+from sorter.host.returns_file import import_csv, write_csv
 from sorter.io.opcua import OpcUaBus
 from sorter.runtime.clock import MonotonicClock
 from sorter.runtime.explain import explain
 from sorter.runtime.journal_schema import connect_writable
 from sorter.runtime.journal_store import JournalReader
+from sorter.runtime.log_file import RotatingLog
 from sorter.runtime.parcel_search import UnknownParcel
 from sorter.runtime.truth_file import read_truth
 
@@ -55,6 +58,25 @@ def test_a_pipe_in_place_of_a_file_does_not_stall(fifo: Path) -> None:
         read_feed(fifo)
     with pytest.raises(JournalError, match="a pipe or a device"):
         connect_writable(str(fifo), "FULL")
+
+
+def test_a_pipe_that_nobody_reads_does_not_stall_who_writes(fifo: Path) -> None:
+    with pytest.raises(ReturnsFileError, match="a pipe or socket that nobody reads"):
+        write_csv(fifo, ())
+    with pytest.raises(ReturnsFileError, match="a pipe or socket that nobody reads"):
+        write_feed(fifo, ())
+    for opened in (lambda: write_text(fifo, "{}"), lambda: RotatingLog(fifo, 1_000, 2)):
+        with pytest.raises(OSError, match="a pipe or socket that nobody reads"):
+            opened()
+
+
+def test_a_pipe_that_somebody_reads_is_written(fifo: Path) -> None:
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(fifo, "{}\n")
+        assert os.read(descriptor, 10) == b"{}\n"
+    finally:
+        os.close(descriptor)
 
 
 def test_a_device_without_end_is_not_read() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 
 import pytest
 
-from plc_sim.continuation import TruthFileError, read_continuation
+from plc_sim.continuation import Continuation, TruthFileError, read_continuation
 from plc_sim.rig import Rig
 from plc_sim.truth_log import TruthLog
 from sim.driving import ONE, divert_all, started
@@ -162,3 +163,11 @@ def test_without_a_file_nothing_was_before(tmp_path):
     earlier = read_continuation(tmp_path / "none.jsonl")
     assert not earlier.put_on
     assert earlier.rest_of_feed(feed(3)) == feed(3)
+
+
+def test_a_pipe_that_nobody_reads_is_refused_as_ledger(tmp_path):
+    pipe = tmp_path / "truth.jsonl"
+    os.mkfifo(pipe)
+    assert read_continuation(pipe) == Continuation()
+    with pytest.raises(OSError, match="a pipe or socket that nobody reads"):
+        TruthLog(pipe, rig(0).truth)
