@@ -5,6 +5,7 @@
     SorterError
     ├── ConfigError          a configuration that cannot be used; carries every problem found
     ├── ReturnsFileError     a return file that cannot be read at all
+    │   └── RegistryUnusable the return registry does not answer, or is damaged
     ├── JournalError         the journal cannot be opened, read or written
     │   ├── JournalRefused   the disk takes nothing more for now: full, busy, not answering
     │   └── ReplayError      a journal that cannot be replayed (other version, gap)
@@ -90,6 +91,10 @@ class ConfigError(SorterError):
 
 class ReturnsFileError(SorterError):
     """A return file that cannot be read at all; single bad lines are counted rejects."""
+
+
+class RegistryUnusable(ReturnsFileError):
+    """The return registry does not answer, or is damaged: to a line that runs, its host is down."""
 
 
 class JournalError(SorterError):

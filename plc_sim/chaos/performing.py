@@ -38,6 +38,7 @@ DRAIN_ALLOWANCE_S: Final = 60.0
 LOOK_PERIOD_S: Final = 0.25
 NO_PORT: Final = 1
 """Where nobody listens, until the simulator does."""
+HINDERS_NO_START: Final = (HostDownFault, ClockStepFault)
 RESTART_PAUSE_S: Final = 0.2
 """As systemd has it: a controller that cannot start is started again."""
 
@@ -223,7 +224,7 @@ class Stage:
         return self._began_s > 0 and any(
             _until_s(fault) >= self._simulated_s() - DRAIN_ALLOWANCE_S
             for fault in self._story.faults
-            if isinstance(fault, RunnerFault)
+            if isinstance(fault, RunnerFault) and not isinstance(fault, HINDERS_NO_START)
         )
 
     async def _try_controller(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,11 +14,13 @@ from prometheus_client.registry import Collector
 
 from sorter.config.models import Io
 from sorter.errors import ConfigError
+from sorter.host.late import BUSY_TIMEOUT_S, FILE_ERRORS
 from sorter.host.registry import Registry
 from sorter.security.layout import login_keys, uses_certificates
-from sorter.security.wall_clock import utc_now
 
 WARN_DAYS: Final = 30
+ERASE_PERIOD_S: Final = 3600.0
+_STOP_DEADLINE_S: Final = 1.0
 _SECONDS_A_DAY: Final = 86_400
 
 
@@ -88,11 +91,51 @@ class CertificateWatch(Collector):
                 structlog.get_logger().warning("certificate_unreadable", problem=str(error))
 
 
-def erase_expired_returns(registry: Registry, retention_days: int) -> None:
-    """Erase the return records whose retention is over, and log how many they were."""
-    today = int(utc_now().timestamp()) // _SECONDS_A_DAY
-    erased = registry.erase_imported_before(today - retention_days)
-    if erased.returns:
-        structlog.get_logger().info(
-            "returns_erased", returns=erased.returns, older_than_days=retention_days
-        )
+class ExpiredReturns:
+    """Erases return records whose retention is over, now and every hour, in a thread of its own.
+
+    The line waits neither for the registry's file nor for an import that is writing it: what cannot
+    be erased now is an hour later.
+
+    Parameters
+    ----------
+    path : Path
+        Registry file.
+    retention_days : int
+    calendar_s : callable
+        Wall time in s.
+    """
+
+    def __init__(self, path: Path, retention_days: int, calendar_s: Callable[[], float]) -> None:
+        self._path = path
+        self._retention_days = retention_days
+        self._calendar_s = calendar_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="expired returns", daemon=True)
+
+    def erase(self) -> None:
+        """Erase once, and log how many records it were."""
+        log = structlog.get_logger()
+        today = int(self._calendar_s()) // _SECONDS_A_DAY
+        try:
+            with Registry.open(self._path, BUSY_TIMEOUT_S) as registry:
+                erased = registry.erase_imported_before(today - self._retention_days)
+        except FILE_ERRORS as error:
+            log.info("returns_not_erased", problem=str(error), again_in_s=ERASE_PERIOD_S)
+            return
+        if erased.returns:
+            log.info("returns_erased", returns=erased.returns, older_than_days=self._retention_days)
+
+    def _run(self) -> None:
+        while True:
+            self.erase()
+            if self._stop.wait(ERASE_PERIOD_S):
+                return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join(_STOP_DEADLINE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import secrets
@@ -17,14 +18,14 @@ import numpy as np
 import uvloop
 
 from sorter.app.assembly import Controller, assemble, limits_of, summary_of
-from sorter.app.expiry import CertificateWatch, erase_expired_returns
+from sorter.app.expiry import CertificateWatch, ExpiredReturns
 from sorter.app.field_bus import LinkOptions, field_bus, link_of
 from sorter.app.memory import fill_numpy_cache
 from sorter.app.metrics_files import MetricsFiles, metrics_of
 from sorter.app.recovery import EPOCH_NOTE, Recovery
 from sorter.config.load import LoadedLine
 from sorter.config.models import Io
-from sorter.errors import ConfigError
+from sorter.errors import ConfigError, RegistryUnusable
 from sorter.host.late import LateAsker
 from sorter.host.registry import Registry
 from sorter.host.resolver import RegistryHost
@@ -99,16 +100,18 @@ async def _run_live(
     bus = field_bus(io, clock)
     service = loaded.line_file.service
     registry_path = options.registry or loaded.registry_path
-    with Registry.create(registry_path) as registry, LateAsker(registry_path) as asker:
-        erase_expired_returns(registry, service.registry_retention_days)
-        host = RegistryHost(registry, loaded.policy, asker=asker)
+    calendar_s = Calendar().now_s
+    _make_registry(registry_path)
+    expired = ExpiredReturns(registry_path, service.registry_retention_days, calendar_s)
+    with LateAsker(registry_path) as asker, expired:
+        host = RegistryHost(asker, loaded.policy)
         epoch = secrets.randbelow(0xFFFFFFFE) + 1
         recovery = Recovery(loaded, {"protocol": io.protocol, EPOCH_NOTE: str(epoch)})
         journal = ThreadedJournal(
             options.journal or loaded.journal_path,
             recovery.begin_run,
             limits=limits_of(service.retention),
-            calendar_s=Calendar().now_s,
+            calendar_s=calendar_s,
         )
         ready: dict[str, Any] = {"event": "ready", "protocol": io.protocol, "link": bus.name}
         ready["resumed"] = recovery.found.resumed
@@ -145,6 +148,19 @@ async def _run_live(
             manager.close()
             server.close()
     return summary_of(controller, journal, loaded, io.protocol, time.perf_counter() - started_s)
+
+
+def _make_registry(path: Path) -> None:
+    """Make an empty registry where there is none; one that cannot be made is a host that is down.
+
+    Raises
+    ------
+    ReturnsFileError
+        Something else lies there.
+    """
+    if not path.is_file():
+        with contextlib.suppress(RegistryUnusable):  # the alarm host_down says why
+            Registry.create(path).close()
 
 
 def _serve_metrics(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from sorter.errors import ReturnsFileError
+from sorter.errors import RegistryUnusable, ReturnsFileError
 from sorter.files import DATABASE_ERRORS
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.registry import FactsRow, Registry
@@ -32,6 +32,10 @@ ROUNDS: Final = 12_000
 CAPACITY: Final = 2048
 """Passages remembered at most: as many as parcels can be tracked. The oldest gives way."""
 BUSY_TIMEOUT_S: Final = 0.2
+START_DEADLINE_S: Final = 0.5
+"""What a start can spare for the file to be opened: usually that takes some milliseconds."""
+PRELOAD_DEADLINE_S: Final = 30.0
+"""And for the records of a file that does answer: about one second for 250,000."""
 ANSWER_DEADLINE_S: Final = 0.01
 """What the loop can spare for an answer; the file takes a hundredth of it."""
 SILENT_AFTER_S: Final = 0.5
@@ -40,6 +44,8 @@ _STOP_DEADLINE_S: Final = 5.0
 
 FILE_ERRORS: Final = (*DATABASE_ERRORS, ReturnsFileError, OSError)
 """What a file that does not answer raises; a TimeoutError is an OSError."""
+UNANSWERED: Final = (*DATABASE_ERRORS, RegistryUnusable, OSError)
+"""The same without what says that the file is no return registry."""
 AnswerT = TypeVar("AnswerT")
 
 Answer = tuple[ScanRead, list[tuple[bytes, FactsRow]]]
@@ -135,20 +141,46 @@ class LateAsker:
             The file does not answer, or not in time (TimeoutError). While it is known not to, this
             is said at once.
         """
+        if self._thread is not None and (self._overdue or not self.reachable):
+            raise TimeoutError(self.problem or "the registry file does not answer")
+        return self._ask_within(ANSWER_DEADLINE_S, question)
+
+    def _ask_within(self, deadline_s: float, question: Callable[[Registry], AnswerT]) -> AnswerT:
+        """Have the thread, if there is one, ask the file."""
         if self._thread is None:
             return question(self._current())
-        if self._overdue or not self.reachable:
-            raise TimeoutError(self.problem or "the registry file does not answer")
         asked = _Question(question)
         self._question = asked
         self._wake.set()
-        if not asked.done.wait(ANSWER_DEADLINE_S):
+        if not asked.done.wait(deadline_s):
             self._overdue = True  # until the thread gets through again
-            raise TimeoutError(f"no answer within {ANSWER_DEADLINE_S * 1000:g} ms")
+            raise TimeoutError(f"no answer within {deadline_s * 1000:g} ms")
         if asked.error is not None:
             raise asked.error
         answer: AnswerT = asked.answer
         return answer
+
+    def records_at_start(self, limit: int) -> tuple[int, list[FactsRow]]:
+        """Return the newest records, and which of the `changes` they are of.
+
+        None while the file does not answer: a line is not kept from starting by its host.
+
+        Raises
+        ------
+        ReturnsFileError
+            It answers, but is no return registry.
+        """
+
+        def newest(registry: Registry) -> tuple[int, list[FactsRow]]:
+            return self.changes, list(registry.all_facts(limit))
+
+        try:
+            self._ask_within(START_DEADLINE_S, lambda registry: registry.generation())
+            return self._ask_within(PRELOAD_DEADLINE_S, newest)
+        except UNANSWERED as error:
+            self._answers_at_all = False  # until the thread gets through
+            self.problem = str(error)
+            return self.changes, []
 
     @property
     def waiting(self) -> int:

@@ -6,18 +6,24 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sorter.errors import ReturnsFileError
+from sorter.errors import RegistryUnusable
 from sorter.files import DATABASE_ERRORS
 
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into one sentence for people."""
+    """Turn what SQLite and the file system raise into one sentence for people.
+
+    Raises
+    ------
+    RegistryUnusable
+        With that sentence.
+    """
     try:
         yield
     except (*DATABASE_ERRORS, OSError) as error:
         problem = (isinstance(error, OSError) and error.strerror) or error
-        raise ReturnsFileError(
+        raise RegistryUnusable(
             f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
         ) from error
 

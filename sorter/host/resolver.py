@@ -10,7 +10,7 @@ place of the loop, which must not wait for a file; what is not known then it ask
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -47,6 +47,13 @@ def without_record(verdict: ScanVerdict, identity: int = 0) -> Facts:
     return (int(verdict), identity, 0, *_NOTHING)
 
 
+def _newest(source: Registry | LateAsker, limit: int) -> tuple[int, Iterable[FactsRow]]:
+    """Return the newest records and the generation of the file that they are of."""
+    if isinstance(source, LateAsker):
+        return source.records_at_start(limit)
+    return source.generation(), source.all_facts(limit)
+
+
 class RegistryHost:
     """Looks scanner results up in a :class:`~sorter.host.registry.Registry`.
 
@@ -57,14 +64,13 @@ class RegistryHost:
 
     Parameters
     ----------
-    registry : Registry
+    source : Registry or LateAsker
+        A registry is asked directly, and unknown is unknown for good. An asker asks its file so
+        that nobody waits for it, also not now, and again about what is unknown.
     policy : ReturnsPolicy
         Gives the codes of categories and countries.
     preload : int
         How many records to read into memory now.
-    asker : LateAsker, optional
-        Asks the file, and again about what is unknown; without one the file is asked directly,
-        and unknown is unknown for good.
 
     Attributes
     ----------
@@ -77,24 +83,22 @@ class RegistryHost:
 
     def __init__(
         self,
-        registry: Registry,
+        source: Registry | LateAsker,
         policy: ReturnsPolicy,
         preload: int = PRELOADED_RECORDS,
-        asker: LateAsker | None = None,
     ) -> None:
         self.lookup_errors = 0
         self.last_error = ""
-        self._registry = registry
-        self._asker = asker
+        self._source = source
+        self._asker = source if isinstance(source, LateAsker) else None
         self._categories = {name: index for index, name in enumerate(policy.category_names)}
         self._countries = {name: index for index, name in enumerate(policy.country_names)}
-        self._generation = registry.generation() if asker is None else asker.changes
+        self._generation, records = _newest(source, preload)
         self._calls = 0
         self._most_remembered = preload + REMEMBERED_ALIASES
         # By payload: the generation of the file that was asked, and what it said.
         self._remembered = {
-            record[0].encode(): (self._generation, self._facts_of(record))
-            for record in registry.all_facts(preload)
+            record[0].encode(): (self._generation, self._facts_of(record)) for record in records
         }
 
     def resolve(self, scans: Sequence[ScanRead]) -> Rows:
@@ -155,19 +159,19 @@ class RegistryHost:
 
     def _notice_imports(self) -> None:
         """Make entries be read again if any process has written since."""
-        if self._asker is not None:
-            self._generation = self._asker.changes
+        if isinstance(self._source, LateAsker):
+            self._generation = self._source.changes
             return
         try:
-            self._generation = self._registry.generation()
+            self._generation = self._source.generation()
         except FILE_ERRORS as error:
             self._failed(error)
 
     def _ask(self, question: Callable[[Registry], AnswerT]) -> AnswerT:
         """Return what the registry file says to a question."""
-        if self._asker is not None:
-            return self._asker.ask_now(question)
-        return question(self._registry)
+        if isinstance(self._source, LateAsker):
+            return self._source.ask_now(question)
+        return question(self._source)
 
     def _judge_codes(self, scan: ScanRead) -> Facts:
         """Return verdict and facts of a passage, whatever its codes are."""

@@ -32,7 +32,7 @@ class Line:
         self.asker = LateAsker(self.path)
         self.metrics = LineMetrics(bench_layout())
         self.metrics.anomalies = {"encoder_jumps": 2, "stray_scans": 7, "late_reports": 0}
-        self.alarms = AlarmLog(self.metrics, RegistryHost(registry, POLICY, asker=self.asker))
+        self.alarms = AlarmLog(self.metrics, RegistryHost(self.asker, POLICY))
 
     def outcome(self, kind: OutcomeKind, value: int, chute: int = NONE, cause: int = NONE) -> None:
         self.metrics.note_outcomes(np.array([(9, kind, value, chute, cause, 1000)], np.int64))

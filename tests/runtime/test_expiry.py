@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from sorter.app.expiry import CertificateWatch, erase_expired_returns
+from sorter.app import expiry
+from sorter.app.expiry import CertificateWatch, ExpiredReturns
 from sorter.config.link_security import PLAIN_TEXT
 from sorter.config.models import Io, ModbusLink
 from sorter.host.registry import AnnouncedReturn, Registry
@@ -68,17 +72,59 @@ def test_a_plain_link_has_none() -> None:
     assert samples(CertificateWatch(Io(modbus=ModbusLink(tls=PLAIN_TEXT)))) == {}
 
 
-def test_return_records_are_erased_when_their_time_is_over() -> None:
+@pytest.fixture
+def one_return(tmp_path: Path) -> Path:
     record = ReturnRecord("text:R1", "R1", Grade.A, "shoes", ReturnReason.DEFECT, False, 1, "PL", 1)
-    with Registry.create(":memory:") as registry:
+    path = tmp_path / "returns.sqlite"
+    with Registry.create(path) as registry:
         registry.import_many([AnnouncedReturn(record)])
+    return path
+
+
+def days_later(days: int) -> float:
+    return utc_now().timestamp() + days * 86_400
+
+
+def test_return_records_are_erased_when_their_time_is_over(one_return: Path) -> None:
+    with Registry.open(one_return) as registry:
         before = registry.generation()
         with capture_logs() as logged:
-            erase_expired_returns(registry, 1)
+            ExpiredReturns(one_return, 1, lambda: days_later(0)).erase()
         assert (registry.count(), logged) == (1, [])
-        registry._connection.execute("UPDATE returns SET imported_day = imported_day - 2")
         with capture_logs() as logged:
-            erase_expired_returns(registry, 1)
+            ExpiredReturns(one_return, 1, lambda: days_later(2)).erase()
         assert registry.count() == 0
         assert registry.generation() != before
     assert [(one["event"], one["returns"]) for one in logged] == [("returns_erased", 1)]
+
+
+def test_they_are_erased_later_when_somebody_is_writing(one_return: Path) -> None:
+    expired = ExpiredReturns(one_return, 1, lambda: days_later(2))
+    with closing(sqlite3.connect(one_return, isolation_level=None)) as importing:
+        importing.execute("BEGIN IMMEDIATE")
+        with capture_logs() as logged:
+            expired.erase()
+        assert [one["event"] for one in logged] == ["returns_not_erased"]
+        assert "another process is writing it" in logged[0]["problem"]
+    expired.erase()
+    with Registry.open(one_return) as registry:
+        assert registry.count() == 0
+
+
+def test_they_are_erased_again_and_again_while_the_line_runs(
+    one_return: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "ERASE_PERIOD_S", 0.01)
+    days, rounds = [0], threading.Semaphore(0)
+
+    def calendar_s() -> float:
+        if days[0]:
+            rounds.release()
+        return days_later(days[0])
+
+    with ExpiredReturns(one_return, 1, calendar_s), Registry.open(one_return) as registry:
+        assert registry.count() == 1
+        days[0] = 2
+        for _ in range(2):  # when a round begins the one before has ended
+            assert rounds.acquire(timeout=30)
+        assert registry.count() == 0

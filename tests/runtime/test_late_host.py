@@ -51,19 +51,18 @@ class Ride:
         self.when = when
         self.imported_at = -1
         self.journal = InlineJournal(self.journal_path, run_info(line, {}), 50)
-        with Registry.open(self.path) as registry:
-            self.controller = assemble(
-                line,
-                clock=VirtualClock(self.rig),
-                bus=InProcessBus(self.rig),
-                host=RegistryHost(registry, line.policy, asker=self.asker),
-                journal=self.journal,
-                controller_epoch=1,
-                timing=LoopTiming(period_ns=STEP_NS),
-                generator=np.random.default_rng(0),
-            )
-            self.rig.start_arrivals()
-            asyncio.run(self.controller.loop.run(self.finished))
+        self.controller = assemble(
+            line,
+            clock=VirtualClock(self.rig),
+            bus=InProcessBus(self.rig),
+            host=RegistryHost(self.asker, line.policy),
+            journal=self.journal,
+            controller_epoch=1,
+            timing=LoopTiming(period_ns=STEP_NS),
+            generator=np.random.default_rng(0),
+        )
+        self.rig.start_arrivals()
+        asyncio.run(self.controller.loop.run(self.finished))
         self.asker._close()
 
     def finished(self) -> bool:

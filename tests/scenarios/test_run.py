@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 
 from sorter.cli import build
 from sorter.errors import SorterError
+from sorter.host.registry import Registry
 from sorter.rehearsal.processes import ChildFailed, JsonLineProcess
 
 START_S = 200.0
@@ -64,6 +67,13 @@ async def scrape(port: int) -> str:
         return body.decode()
 
     return await asyncio.wait_for(asyncio.to_thread(fetch), 10)
+
+
+async def until_scraped(port: int, line: str) -> None:
+    """Scrape until a line is among the metrics; fail at the deadline."""
+    async with asyncio.timeout(STOP_S):
+        while f"{line}\n" not in await scrape(port):
+            pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -123,6 +133,28 @@ async def test_a_signal_stops_it_while_no_plc_answers(
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["parcels"], summary["decisions"]) == (0, 0)
     assert summary["journal_sha256"]
+
+
+@pytest.mark.parametrize("why", ["being written", "damaged"])
+async def test_a_registry_that_cannot_be_used_keeps_no_line_from_starting(
+    why: str, modbus_port: int, tmp_path: Path
+) -> None:
+    registry = tmp_path / "returns.sqlite"
+    Registry.create(registry).close()
+    if why == "damaged":
+        registry.write_bytes(bytes(1000) + registry.read_bytes()[1000:])
+    process = controller(tmp_path, modbus_port)
+    with closing(sqlite3.connect(registry, isolation_level=None)) as other:
+        if why == "being written":
+            other.execute("BEGIN IMMEDIATE")
+        await process.start()
+        try:
+            ready = await process.wait_for("ready", START_S)
+            reachable = float(why == "being written")  # others may read meanwhile
+            await until_scraped(ready["metrics_port"], f"sorter_host_up {reachable}")
+        finally:
+            code = await process.stop(STOP_S)
+    assert code == 0, process.stderr_tail()
 
 
 async def test_a_second_start_continues_the_same_journal(modbus_port: int, tmp_path: Path) -> None:

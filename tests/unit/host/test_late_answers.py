@@ -15,7 +15,7 @@ import pytest
 from sorter.host import late
 from sorter.host.late import LateAsker
 from sorter.host.registry import AnnouncedReturn, Registry
-from sorter.host.resolver import RegistryHost
+from sorter.host.resolver import CALLS_BETWEEN_CHECKS, RegistryHost
 from sorter.model.codes import Grade, ReturnReason, ScanVerdict
 from sorter.model.columns import RuleColumn, ScanColumn
 from sorter.model.frames import ScanRead
@@ -79,8 +79,7 @@ def asker(path):
 
 @pytest.fixture
 def host(path, asker):
-    with Registry.open(path) as registry:
-        yield RegistryHost(registry, POLICY, asker=asker)
+    return RegistryHost(asker, POLICY)
 
 
 def answers_of(host, asker):
@@ -164,16 +163,16 @@ def test_a_file_that_is_no_registry_is_a_problem_not_a_crash(asker, path):
 @pytest.mark.parametrize("locker", [LOCKER, STUCK], ids=["exclusive", "stuck in a recovery"])
 def test_a_locked_file_delays_nothing_and_is_asked_again(path, locker):
     bring_in(path, announced("KNOWN"))
-    with Registry.open(path) as registry, contextlib.ExitStack() as stack:
-        host = RegistryHost(registry, POLICY)
-        registry.close()  # an open reader would keep the other process from its lock
+    asker = LateAsker(path)
+    host = RegistryHost(asker, POLICY)
+    asker._close()  # an open reader would keep the other process from its lock
+    with contextlib.ExitStack() as stack:
         holder = subprocess.Popen(
             [sys.executable, "-c", locker, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
             assert holder.stdout.readline() == b"locked\n"
-            asker = stack.enter_context(LateAsker(path))
-            host._asker, host._generation = asker, asker.changes
+            stack.enter_context(asker)
             until(lambda: not host.reachable)
             began = time.perf_counter()
             for seq in range(1, 21):
@@ -196,8 +195,8 @@ def test_a_locked_file_delays_nothing_and_is_asked_again(path, locker):
 
 def test_the_first_look_up_in_a_file_that_locks_up_ends_at_its_deadline(path):
     """The thread has been getting answers until now: nobody knows yet that there are none."""
-    with Registry.open(path) as registry, LateAsker(path, period_s=3600) as asker:
-        host = RegistryHost(registry, POLICY, asker=asker)
+    with LateAsker(path, period_s=3600) as asker:
+        host = RegistryHost(asker, POLICY)
         until(lambda: asker.changes)
         holder = subprocess.Popen(
             [sys.executable, "-c", STUCK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -215,9 +214,39 @@ def test_the_first_look_up_in_a_file_that_locks_up_ends_at_its_deadline(path):
             holder.communicate(b"done\n", timeout=10)
 
 
+def test_a_line_begins_without_its_host(path):
+    bring_in(path, announced("KNOWN"))
+    holder = subprocess.Popen(
+        [sys.executable, "-c", STUCK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with contextlib.ExitStack() as stack:
+        try:
+            assert holder.stdout.readline() == b"locked\n"
+            asker = stack.enter_context(LateAsker(path))
+            began = time.perf_counter()
+            host = RegistryHost(asker, POLICY)
+            assert time.perf_counter() - began < 5.0, "SQLite would take more than ten seconds"
+            assert not host.reachable
+            assert "no answer within 500 ms" in host.problem
+            assert host.resolve([scan(b"KNOWN")])[0, ScanColumn.KNOWN] == 0
+        finally:
+            holder.communicate(b"done\n", timeout=10)
+        until(lambda: host.reachable)
+        assert host.resolve([scan(b"KNOWN", seq=2)])[0, ScanColumn.KNOWN] == 1
+
+
+def test_what_is_known_at_the_start_is_not_asked_for_again(path):
+    bring_in(path, announced("KNOWN"))
+    with LateAsker(path) as asker:
+        host = RegistryHost(asker, POLICY)
+        asker.ask_now = None  # nobody asks
+        for seq in range(3 * CALLS_BETWEEN_CHECKS):
+            assert host.resolve([scan(b"KNOWN", seq=seq)])[0, ScanColumn.KNOWN] == 1
+
+
 def test_a_look_up_through_the_thread_gives_what_the_file_says(path):
-    with Registry.open(path) as registry, LateAsker(path) as asker:
-        host = RegistryHost(registry, POLICY, asker=asker)
+    with LateAsker(path) as asker:
+        host = RegistryHost(asker, POLICY)
         bring_in(path, announced("RMA1"))
         until(lambda: host.resolve([scan(b"RMA1")])[0, ScanColumn.KNOWN] == 1)
         with pytest.raises(sqlite3.Error):
