@@ -234,18 +234,24 @@ def effects_of(account: Account) -> Effects:
         for disposition, effect in _ENDS.items():
             if last.disposition == disposition and last.parcel not in differing:
                 effects[effect].append(_suffered(last, row))
-        for record in records:
-            _look_at_code(record, row, effects)
+        for effect, suffered in _by_codes(records, row).items():
+            effects[effect].append(suffered)
     return dict(effects)
 
 
-def _look_at_code(record: Record, row: TruthRow, effects: Effects) -> None:
-    """Compare the code a record was sorted by with those that scanners read on the parcel."""
-    if record.code is None or record.code == row["label"]:
-        return
+def _by_codes(records: Sequence[Record], row: TruthRow) -> dict[Effect, Suffered]:
+    """Compare the codes a parcel was sorted by with those that scanners read on it.
+
+    Parcels are counted here, too: one that is met again has a record more with the same code.
+    """
     read = {code for _, codes in row.get("codes_read") or () for code in codes}
-    effect = Effect.OTHER_LABEL if record.code in read else Effect.MISTAKEN
-    effects[effect].append(_suffered(record, row, f"; sorted by {record.code!r}, read: {read}"))
+    found = {}
+    for record in records:
+        if record.code is not None and record.code != row["label"]:
+            effect = Effect.OTHER_LABEL if record.code in read else Effect.MISTAKEN
+            more = f"; sorted by {record.code!r}, read: {read}"
+            found[effect] = _suffered(record, row, more)
+    return found
 
 
 def _suffered(record: Record, row: TruthRow, more: str = "") -> Suffered:

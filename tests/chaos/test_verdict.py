@@ -121,6 +121,12 @@ def test_a_code_that_was_never_read_on_a_parcel_is_a_mistaken_identity() -> None
     assert effects([recorded(1, code="RMA2")], [truth(1)]) == {Effect.MISTAKEN: 1}
     swapped = truth(1, codes_read=[[0, ["RMA2"]]])
     assert effects([recorded(1, code="RMA2")], [swapped]) == {Effect.OTHER_LABEL: 1}
+    again = recorded(1, 2, code="RMA2", opened_cause=Cause.TRACKING_LOST)
+    assert effects([recorded(1, code="RMA2", **LOST), again], [swapped]) == {
+        Effect.OTHER_LABEL: 1,
+        Effect.FOUND_AGAIN: 1,
+        Effect.UNEXPECTED: 1,
+    }, "a parcel that is met again is one parcel"
 
 
 def test_a_killed_plc_excuses_nobody_who_came_behind_it() -> None:
