@@ -135,6 +135,7 @@ line_pc() {
     systemctl stop parcel-sorter
     is "systemctl stop ends it cleanly" '[ "$(of_unit Result)" = success ]'
     under_load
+    encrypted
     exit $failed
 }
 
@@ -165,6 +166,19 @@ found = reconcile(\"/var/lib/parcel-sorter/journal.sqlite\", \"/srv/truth.jsonl\
 print(\"        physical\", found.physical, \"recorded\", found.recorded, *found.details[:5])
 raise SystemExit(bool(found.unaccounted or found.truth_mismatches or found.physical != 400))"'
     is "the journal replays" '.venv/bin/sorter replay /var/lib/parcel-sorter/journal.sqlite >/dev/null'
+}
+
+encrypted() {
+    echo "   encrypted"
+    bash -ec "$(block 5 $readme)" >/root/certs.log 2>&1 || { tail -n 5 /root/certs.log; exit 1; }
+    is "plain text to an encrypted PLC is not sorted" \
+        "plc --rate 9000 --feed /srv/feed/feed.csv --certs /root/certs; ! systemctl start parcel-sorter"
+    block 6 $readme >/root/certificates
+    sed -i -e '/^    [a-z]*: {mode: /d' -e '/^io:/r /root/certificates' /etc/parcel-sorter/line.yaml
+    bash -ec "$(block 7 $readme)" >/root/check.log 2>&1 || { cat /root/check.log; failed=1; }
+    is "20 parcels sorted, encrypted" 'until_true 90 "[ \$(figure sorter_parcels_total) -gt 20 ]"'
+    systemctl stop parcel-sorter
+    is "and stopped cleanly" '[ "$(of_unit Result)" = success ]'
 }
 
 script=$(readlink --canonicalize "$0")
