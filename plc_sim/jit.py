@@ -1,5 +1,7 @@
 """Compiles the kernels of plant and PLC; shares nothing with ``sorter.kernels`` on purpose.
 
+Only how compiled code is kept on the disk is the same: :mod:`sorter.kernel_cache`.
+
 ``kernel`` makes a function that Python calls, compiled at import; ``inner`` one that only kernels
 call compiled: it becomes part of them, and from Python it runs as the plain function it is.
 """
@@ -10,13 +12,14 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numba
-from numba.core import config
+import numba.core.typeinfer
 from numba.extending import register_jitable
 
-numba_config: Any = config
+from sorter.kernel_cache import keep
+
 _njit: Any = numba.njit  # its stubs do not know every option
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -65,13 +68,13 @@ def kernel(signature: str) -> Callable[[Function], Function]:
     """
 
     def compile_now(function: Function) -> Function:
-        before = numba_config.CACHE_DIR
-        numba_config.CACHE_DIR = _CACHE
-        try:
-            compiled: Function = _njit(signature, cache=True, **_OPTIONS)(function)
-            return compiled
-        finally:
-            numba_config.CACHE_DIR = before
+        dispatcher: Any = _njit(**_OPTIONS)(function)
+        if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT=1
+            keep(dispatcher, _CACHE)
+            with numba.core.typeinfer.register_dispatcher(dispatcher):
+                dispatcher.compile(signature)
+            dispatcher.disable_compile()
+        return cast("Function", dispatcher)
 
     return compile_now
 

@@ -4,7 +4,8 @@ Numba's cache notices a change of the file that holds a kernel, but not of the c
 helper kernels it takes from other modules. The cache directory is therefore named after a hash of
 all the sources a kernel can be made of: any change there starts a new directory. Setting
 ``NUMBA_CACHE_DIR`` overrides it; ``NUMBA_DISABLE_JIT=1`` runs kernels as plain Python and
-``NUMBA_BOUNDSCHECK=1`` checks every index (that code has a cache directory of its own).
+``NUMBA_BOUNDSCHECK=1`` checks every index (that code has a cache directory of its own). How code is
+kept there, and what becomes of a damaged file, is :mod:`sorter.kernel_cache`'s.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.core.typeinfer
+
+from sorter.kernel_cache import keep
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -39,22 +42,29 @@ def sources_hash() -> str:
 
 
 def _cache_directory() -> Path:
-    """Return a directory this user can write, the same one for the same sources."""
+    """Return a directory this user can write, the same one for the same sources.
+
+    There may be none, as on a full disk. What is in the one in the home can be loaded even then.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
     home = Path(base) if base else Path(os.path.expanduser("~")) / ".cache"
     name = f"numba-{sources_hash()}"
-    for folder in (
-        home / "parcel-sorter",
-        Path(tempfile.gettempdir()) / f"parcel-sorter-{_user()}",
-    ):
-        path = folder / name
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(path, os.W_OK):
-            return path
-    return Path(tempfile.mkdtemp(prefix="parcel-sorter-"))
+    path = home / "parcel-sorter" / name
+    if _is_writable(path):
+        return path
+    try:
+        other = Path(tempfile.gettempdir()) / f"parcel-sorter-{_user()}" / name
+    except OSError:  # it writes a file into each to find one
+        return path
+    return other if _is_writable(other) else path
+
+
+def _is_writable(path: Path) -> bool:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(path, os.W_OK)
 
 
 def _user() -> str:
@@ -88,17 +98,12 @@ def kernel(
         The decorator. With ``NUMBA_DISABLE_JIT=1`` it returns the function unchanged.
     """
     # Kernels allocate nothing, so they need no reference counts: counting took most of the time.
-    decorator = _njit(cache=True, error_model="numpy", forceinline=inline, _nrt=False)
+    decorator = _njit(error_model="numpy", forceinline=inline, _nrt=False)
 
     def compiled(function: Kernel) -> Kernel:
-        # Numba reads the setting when it decorates. Others keep their kernels elsewhere.
-        before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-        numba.config.CACHE_DIR = _CACHE_DIRECTORY  # type: ignore[attr-defined]
-        try:
-            dispatcher: Any = decorator(function)
-        finally:
-            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+        dispatcher: Any = decorator(function)
         if dispatcher is not function:
+            keep(dispatcher, _CACHE_DIRECTORY)
             load = _on_first_use(dispatcher, signature)
             if entry:
                 load()
