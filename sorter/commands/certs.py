@@ -43,16 +43,27 @@ def init(
     key_bits: Annotated[
         int, typer.Option(min=2048, max=4096, help="Length of the RSA keys.")
     ] = 2048,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what is there, but for the reference key.")
+    ] = False,
+    new_reference_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-reference-key",
+            help="With --force, replace the reference key, too: customers imported under the old "
+            "one can then not be found any more, nor be erased by `sorter returns forget REF`.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make an authority, certificates for controller, PLC and an observer, passwords and keys.
 
-    Keys and passwords can be read by the owner only, and are never printed. Exit codes: 0 made,
-    2 something is there already, or the folder cannot be written.
+    Keys and passwords can be read by the owner only, and are never printed. A reference key that
+    is there is kept, unless a new one is asked for. Exit codes: 0 made, 2 something is there
+    already, or the folder cannot be written.
     """
     # Imported late: cryptography takes a fifth of a second to load.
-    from sorter.security.folder import CertsPlan, make_folder  # noqa: PLC0415
+    from sorter.security.folder import REFERENCE_KEY, CertsPlan, make_folder  # noqa: PLC0415
 
     for name in host or ():
         if not re.fullmatch(HOST_PATTERN, name.removeprefix("*.")):
@@ -60,12 +71,19 @@ def init(
                 f"--host {name!r} is no DNS name or address; give it without the port, like "
                 "--host 192.168.0.10"
             )
-    make_folder(folder, CertsPlan(tuple(host or ()), days, key_bits), utc_now(), force=force)
+    plan = CertsPlan(tuple(host or ()), days, key_bits)
+    kept = make_folder(folder, plan, utc_now(), force=force, new_reference_key=new_reference_key)
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "days": days, "files": files}))
+        facts = {"folder": str(folder), "days": days, "files": files, "reference_key_kept": kept}
+        typer.echo(json.dumps(facts))
         return
     typer.echo(f"{folder}: {len(files)} files, certificates valid for {days} days")
+    if kept:
+        typer.echo(
+            f"{folder / REFERENCE_KEY}: kept as it is, as customers can only be found under the "
+            "key they were imported with; --new-reference-key makes another"
+        )
     typer.echo(f"controller: io.certificates and io.opcua.security point to {folder}/controller")
     typer.echo(f"simulated PLC: python -m plc_sim --certs {folder} ...")
     typer.echo(

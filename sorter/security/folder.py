@@ -29,6 +29,8 @@ from sorter.security.roles import Role
 SCRYPT: Final = {"n": 2**13, "r": 8, "p": 1}
 """About 20 ms for one try."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+REFERENCE_KEY: Final = "controller/reference_key"
+"""No part of any certificate: the return registry can be searched for a customer only with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,32 @@ class CertsPlan:
     key_bits: int = 2048
 
 
-def make_folder(folder: Path, plan: CertsPlan, now: datetime, *, force: bool = False) -> None:
+def make_folder(
+    folder: Path,
+    plan: CertsPlan,
+    now: datetime,
+    *,
+    force: bool = False,
+    new_reference_key: bool = False,
+) -> bool:
     """Make all certificates, keys and passwords.
+
+    Parameters
+    ----------
+    folder : Path
+    plan : CertsPlan
+    now : datetime
+        In UTC.
+    force : bool
+        Replace what is there, but for the reference key: certificates expire, while customers
+        that were stored under a key can be found under no other.
+    new_reference_key : bool
+        Replace that key, too.
+
+    Returns
+    -------
+    bool
+        Whether the reference key that was there has been kept.
 
     Raises
     ------
@@ -64,12 +90,25 @@ def make_folder(folder: Path, plan: CertsPlan, now: datetime, *, force: bool = F
     if taken and not force:
         raise ConfigError(
             f"{folder}: {taken[0].relative_to(folder)} is there already and may be in use; "
-            "name another folder, or add --force to replace everything"
+            "name another folder, or add --force to replace everything but the reference key"
         )
+    reference_key = folder / REFERENCE_KEY
     try:
+        kept = not new_reference_key and _has_content(reference_key)
         _fill(folder, plan, now)
+        if not kept:
+            _write(reference_key, secrets.token_bytes(32).hex().encode(), 0o600)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+    return kept
+
+
+def _has_content(path: Path) -> bool:
+    """Say whether there is a key to keep; a link counts, whatever it leads to at this moment."""
+    try:
+        return path.lstat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _fill(folder: Path, plan: CertsPlan, now: datetime) -> None:
@@ -95,7 +134,6 @@ def _fill(folder: Path, plan: CertsPlan, now: datetime) -> None:
         if role is not None:
             users[name] = _user(folder / name, name, role, authority, now, plan.days)
     _write(folder / "plc" / USERS, json.dumps(users, indent=1).encode() + b"\n", 0o600)
-    _write(folder / "controller" / "reference_key", secrets.token_bytes(32).hex().encode(), 0o600)
 
 
 def _user(

@@ -85,6 +85,30 @@ def test_nothing_is_replaced_without_force(folder: Path, tmp_path: Path) -> None
         assert secret not in result.output
 
 
+def test_a_reference_key_is_replaced_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    """Customers that were imported under the key can be found under no other."""
+    folder = tmp_path / "certs"
+    assert "kept" not in run("init", folder).output
+    key, password = folder / "controller" / "reference_key", folder / "controller" / "password"
+    before, old_password = key.read_bytes(), password.read_bytes()
+    key.chmod(0o400)
+    result = run("init", folder, "--force")
+    assert (result.exit_code, key.read_bytes()) == (0, before)
+    assert (stat.S_IMODE(key.stat().st_mode), password.read_bytes() != old_password) == (0o400, 1)
+    assert f"{key}: kept as it is" in result.output
+    assert json.loads(run("init", folder, "--force", "--json").output)["reference_key_kept"] is True
+    assert isinstance(run("init", folder, "--new-reference-key").exception, ConfigError)
+    assert key.read_bytes() == before
+    result = run("init", folder, "--force", "--new-reference-key")
+    assert (result.exit_code, "kept" in result.output) == (0, False)
+    assert key.read_bytes() != before
+    assert len(key.read_bytes()) == len(before)
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.write_bytes(b"")  # what is left when the disk was full: no key to keep
+    assert "kept" not in run("init", folder, "--force").output
+    assert len(key.read_bytes()) == len(before)
+
+
 @pytest.mark.parametrize("host", ["192.168.0.10:802", "bad host", "", "opc.tcp://plc", "-\n"])
 def test_a_host_is_a_name_or_an_address_without_a_port(host: str, tmp_path: Path) -> None:
     result = run("init", tmp_path / "new", "--host", "fe80::1", "--host", host)
