@@ -32,6 +32,10 @@ DEFAULT_REGISTRY = Path("var/returns.sqlite")
 DEFAULT_REFERENCE_KEY = Path("var/certs/controller/reference_key")
 PROGRESS_AFTER_S = 2.0
 REJECTS_SHOWN = 20
+OTHER_KEY_REMEDY = (
+    "name the file of that key with --reference-key; if it is lost, returns can only be erased by "
+    "their labels (--label), or when their retention ends"
+)
 
 RegistryOption = Annotated[
     Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
@@ -92,7 +96,8 @@ def import_file(
 
     Exit code 0: all lines accepted, 1: some lines rejected (each with line number and cause; the
     others are imported), or none below the header: nothing to import, 2: file or registry cannot
-    be used, nothing is imported. Without an accepted line no new registry is made.
+    be used, or the registry's customer references are stored under another key, nothing is
+    imported. Without an accepted line no new registry is made.
     """
     if registry != DEFAULT_REGISTRY:
         require_folder(registry, "--registry")
@@ -184,12 +189,14 @@ def forget(
     """Erase all returns of a customer, from the registry file and from its log.
 
     The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase,
-    2 not erased, or not yet without a trace: there is no registry or no key, or another process
-    kept the log from being emptied (run it again).
+    2 not erased, or not yet without a trace: there is no registry or no key, the key is not the one
+    that references are stored under, or another process kept the log from being emptied (run it
+    again).
     """
     text = sys.stdin.readline().rstrip("\r\n") if reference == "-" else reference
     if not text.strip():
         raise typer.BadParameter("an empty reference is nobody's")
+    problem = ""
     with Registry.open(registry) as opened:
         if label:
             found = find(opened, unescape_label(text))
@@ -199,6 +206,21 @@ def forget(
             customers = _customers(reference_key, needed=True)
             assert customers is not None
             erased = opened.erase_customer(customers.of(text))
+            problem = opened.problem_of_key(customers)  # afterwards: others may be importing
+    _report_erased(erased, registry, problem, as_json=as_json)
+
+
+def _report_erased(erased: Erased, registry: Path, key_problem: str, *, as_json: bool) -> None:
+    """Print what was erased, and end the command with its exit code.
+
+    What a key finds was stored under it, and is erased even though another one is in use since:
+    older versions did not refuse a second key.
+    """
+    if key_problem and not erased.returns:
+        raise ReturnsFileError(
+            f"{registry}: {key_problem}, so nobody can say whether this customer is in it; "
+            f"{OTHER_KEY_REMEDY}"
+        )
     if as_json:
         typer.echo(json.dumps({"registry": str(registry), **asdict(erased)}))
     else:
@@ -207,6 +229,11 @@ def forget(
         raise ReturnsFileError(
             f"{registry}: another process is reading it, so its log still holds what was erased; "
             "run this again"
+        )
+    if key_problem:
+        raise ReturnsFileError(
+            f"{registry}: what was stored under this key is erased, but {key_problem}; "
+            f"{OTHER_KEY_REMEDY}"
         )
     if not erased.returns:
         raise typer.Exit(1)

@@ -16,6 +16,8 @@ from sorter.errors import ConfigError
 from sorter.security.secret_files import read_secret
 
 _PURPOSE: Final = b"parcel-sorter customer reference\0"
+_CHECK_PURPOSE: Final = b"parcel-sorter reference key check\0"
+_CHECK_BYTES: Final = 16
 MAX_REFERENCE_CHARACTERS: Final = 256
 SHORTEST_KEY_BYTES: Final = 32
 
@@ -27,10 +29,19 @@ class CustomerHash:
     ----------
     key : bytes
         Secret; at least :data:`SHORTEST_KEY_BYTES`.
+    name : str
+        Of the key, for people.
+
+    Attributes
+    ----------
+    check_value : bytes
+        Stands for the key where it must be told from another, and says nothing of it.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, name: str = "the key") -> None:
         self._keyed = hmac.new(key, _PURPOSE, hashlib.sha256)
+        self.check_value = hmac.digest(key, _CHECK_PURPOSE, hashlib.sha256)[:_CHECK_BYTES]
+        self.name = name
 
     def __repr__(self) -> str:
         return "CustomerHash(**********)"
@@ -44,7 +55,7 @@ class CustomerHash:
                 f"{path}: the key is shorter than {SHORTEST_KEY_BYTES} bytes; make one with "
                 "`sorter certs init`, or: openssl rand -hex 32"
             )
-        return cls(key)
+        return cls(key, f"the key in {path}")
 
     def of(self, reference: str) -> bytes:
         """Return the hash, 32 bytes, of a reference; empty for an empty one.

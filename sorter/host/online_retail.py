@@ -165,13 +165,13 @@ def import_online_retail(
     Raises
     ------
     ReturnsFileError
-        The file cannot be read at all, or the registry cannot be written; then nothing is
-        imported.
+        The file cannot be read at all, the registry cannot be written, or its customer references
+        are stored under another key; then nothing is imported.
     """
     report = ImportReport(str(path), "online-retail")
     report.counts = {"capped": 0, "unknown_country": 0, "guest": 0}
     lines = ReturnLines(Path(path), report, progress)
-    count = store(_parsed(lines, report, seed, customers), registry)
+    count = store(_parsed(lines, report, seed, customers), registry, customers)
     report.inserted, report.updated = count.inserted, count.updated
     if report.accepted:
         report.remarks = _notes(report, seed) + customer_notes(report.counts)

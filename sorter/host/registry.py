@@ -18,6 +18,8 @@ from typing import Any, Final, Self
 
 from sorter.errors import ReturnsFileError
 from sorter.files import JOURNAL_ID, NOT_A_FILE, REGISTRY_ID, may_be_database, mistaken_database
+from sorter.host.customers import CustomerHash
+from sorter.host.reference_keys import problem_of_key, refuse_other_key, remember_key
 from sorter.host.registry_errors import explained
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
@@ -193,19 +195,27 @@ class Registry:
         """File name, for people."""
         return self._name
 
-    def import_many(self, returns: Iterable[AnnouncedReturn]) -> ImportCount:
+    def import_many(
+        self, returns: Iterable[AnnouncedReturn], customers: CustomerHash | None = None
+    ) -> ImportCount:
         """Store all returns in one transaction: all or, on any error, none.
 
         Parameters
         ----------
         returns : iterable of AnnouncedReturn
             Consumed once; may be larger than memory.
+        customers : CustomerHash or None
+            What made their customer hashes; one of another key than those in the file is refused.
         """
         before = self.count()
         with explained(self._name):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                if customers is not None:
+                    refuse_other_key(self._connection, self._name, customers)
                 cursor = self._connection.executemany(_UPSERT, map(_to_row, returns))
+                if customers is not None:
+                    remember_key(self._connection, customers)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -217,6 +227,11 @@ class Registry:
     def erase_customer(self, customer: bytes) -> Erased:
         """Delete all records with this keyed hash, without a trace."""
         return self._erased(self._delete("customer = ? AND customer <> x''", customer))
+
+    def problem_of_key(self, customers: CustomerHash) -> str:
+        """Say that another key made the customer hashes in the file; empty when none did."""
+        with explained(self._name):
+            return problem_of_key(self._connection, customers)
 
     def erase_label(self, text: str) -> Erased:
         """Delete the record whose label or identity is exactly `text`, without a trace."""
@@ -305,8 +320,10 @@ class Registry:
         self.close()
 
 
-def store(returns: Iterable[AnnouncedReturn], where: Registry | Path) -> ImportCount:
-    """Store returns in a registry.
+def store(
+    returns: Iterable[AnnouncedReturn], where: Registry | Path, customers: CustomerHash | None
+) -> ImportCount:
+    """Store returns in a registry, see :meth:`Registry.import_many`.
 
     Parameters
     ----------
@@ -314,13 +331,14 @@ def store(returns: Iterable[AnnouncedReturn], where: Registry | Path) -> ImportC
     where : Registry or Path
         A registry given by its path is made only when there is something to store: an import
         that fails before its first good line leaves nothing behind.
+    customers : CustomerHash or None
     """
     if isinstance(where, Registry):
-        return where.import_many(returns)
+        return where.import_many(returns, customers)
     rest = iter(returns)
     for first in rest:
         with Registry.create(where) as registry:
-            return registry.import_many(chain((first,), rest))
+            return registry.import_many(chain((first,), rest), customers)
     return ImportCount(0, 0)
 
 

@@ -91,12 +91,12 @@ def import_csv(
     Raises
     ------
     ReturnsFileError
-        The file cannot be read at all, or the registry cannot be written; then nothing is
-        imported.
+        The file cannot be read at all, the registry cannot be written, or its customer references
+        are stored under another key; then nothing is imported.
     """
     report = ImportReport(str(path), "csv")
     lines = ReturnLines(Path(path), report, progress)
-    count = store(_parsed(lines, report, customers), registry)
+    count = store(_parsed(lines, report, customers), registry, customers)
     report.inserted, report.updated = count.inserted, count.updated
     report.remarks = continued_notes(report) + customer_notes(report.counts)
     return report
