@@ -188,10 +188,10 @@ def forget(
 ) -> None:
     """Erase all returns of a customer, from the registry file and from its log.
 
-    The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase,
-    2 not erased, or not yet without a trace: there is no registry or no key, the key is not the one
-    that references are stored under, or another process kept the log from being emptied (run it
-    again).
+    The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase
+    (any more; the log is emptied all the same), 2 not erased, or not yet without a trace: there is
+    no registry or no key, the key is not the one that references are stored under, or another
+    process kept the log from being emptied (run it again).
     """
     text = sys.stdin.readline().rstrip("\r\n") if reference == "-" else reference
     if not text.strip():
@@ -199,9 +199,10 @@ def forget(
     problem = ""
     with Registry.open(registry) as opened:
         if label:
-            found = find(opened, unescape_label(text))
-            identity = None if found is None else found.record.identity
-            erased = Erased(0, traceless=True) if identity is None else opened.erase_label(identity)
+            text = unescape_label(text)
+            found = find(opened, text)
+            # Also what is not found: the log may still hold what an earlier call has erased.
+            erased = opened.erase_label(text if found is None else found.record.identity)
         else:
             customers = _customers(reference_key, needed=True)
             assert customers is not None
@@ -224,7 +225,9 @@ def _report_erased(erased: Erased, registry: Path, key_problem: str, *, as_json:
     if as_json:
         typer.echo(json.dumps({"registry": str(registry), **asdict(erased)}))
     else:
-        typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased")
+        emptied = "; its log is empty, so nothing that was erased before is left in it"
+        told = emptied if erased.traceless and not erased.returns else ""
+        typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased{told}")
     if not erased.traceless:
         raise ReturnsFileError(
             f"{registry}: another process is reading it, so its log still holds what was erased; "

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from sorter.cli import build
 from sorter.commands import returns as command
-from sorter.errors import ConfigError
+from sorter.errors import ConfigError, ReturnsFileError
 from sorter.host.customers import CustomerHash
 from sorter.host.registry import AnnouncedReturn, Registry
 from sorter.model.codes import Grade, ReturnReason
@@ -54,6 +54,12 @@ def imported(tmp_path: Path, key: Path, registry: Path) -> Path:
     result = run("import", file, "--registry", registry, "--reference-key", key)
     assert result.exit_code == 0, result.output
     return registry
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a reader up after 50 ms; the default of an argument is bound when it is defined."""
+    monkeypatch.setattr(Registry.open.__func__, "__defaults__", (0.05,))
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -113,9 +119,8 @@ def test_one_return_is_forgotten_by_its_label(imported: Path) -> None:
 
 
 def test_a_reader_that_holds_the_log_is_said_and_running_it_again_helps(
-    imported: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+    imported: Path, key: Path, impatient: None
 ) -> None:
-    monkeypatch.setattr("sorter.host.registry.BUSY_TIMEOUT_S", 0.05)
     reader = sqlite3.connect(imported, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM returns").fetchone()
@@ -127,6 +132,41 @@ def test_a_reader_that_holds_the_log_is_said_and_running_it_again_helps(
     reader.close()
     assert run("forget", "KUNDE-4711", *options).exit_code == 1
     assert CustomerHash(KEY.encode()).of("KUNDE-4711") not in content(imported)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trace"),
+    [
+        (("RMA000010", "--label"), b"RMA000010"),
+        (("KUNDE-4711",), CustomerHash(KEY.encode()).of("KUNDE-4711")),
+    ],
+    ids=["label", "customer"],
+)
+def test_running_it_again_empties_the_log_though_the_record_is_gone(
+    imported: Path,
+    key: Path,
+    impatient: None,
+    arguments: tuple[str, ...],
+    trace: bytes,
+) -> None:
+    """The reader stays connected, as a controller does: its end would empty the log as well."""
+    options = ("--registry", imported, "--reference-key", key)
+    reader = sqlite3.connect(imported, isolation_level=None)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM returns").fetchone()
+        for _ in range(2):  # also the second call must not say that all is done
+            result = run("forget", *arguments, *options)
+            assert isinstance(result.exception, ReturnsFileError), result.output
+            assert "run this again" in str(result.exception)
+            assert trace in content(imported)
+        reader.execute("COMMIT")
+        result = run("forget", *arguments, *options)
+        assert result.exit_code == 1
+        assert "0 returns erased; its log is empty" in result.output
+        assert trace not in content(imported)
+    finally:
+        reader.close()
 
 
 def test_without_a_key_references_are_dropped_and_said_so(
