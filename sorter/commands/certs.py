@@ -99,37 +99,52 @@ def show(
     ] = WARN_DAYS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every certificate of a folder: whose, for what, until when.
+    """Show every certificate of a folder: whose, for what, until when, and whether it is revoked.
 
-    Exit codes: 0 all are good for a while, 1 one expires soon or has expired, 2 there is none.
+    Exit codes: 0 all are good for a while, 1 one expires soon, has expired, or is revoked by a list
+    in the folder, 2 there is none.
     """
-    from sorter.errors import ConfigError  # noqa: PLC0415
-    from sorter.security.certificates import (  # noqa: PLC0415
-        certificate_files,
-        facts_of,
-        load_certificate,
-        read_certificate_file,
-    )
-
-    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
-    paths = [path for one in folders for path in certificate_files(one)]
-    shown = [
-        path for path in paths if b"-----BEGIN CERTIFICATE-----" in read_certificate_file(path)
-    ]
-    shown += [path for path in paths if path.suffix == ".der"]
-    if not shown:
-        raise ConfigError(
-            f"{folder}: no certificate there; `sorter certs init {folder}` makes some"
-        )
-    now = utc_now()
-    rows = [_row(path, folder, now, facts_of(load_certificate(path))) for path in shown]
+    rows = _rows(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), "certificates": rows}))
     else:
         for row in rows:
             _print(row, warn_days)
-    if any(row["days_left"] < warn_days for row in rows):
+    if any(row["revoked"] or row["days_left"] < warn_days for row in rows):
         raise typer.Exit(1)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """Return what is to be said of each certificate in a folder and those below it."""
+    from sorter.security.certificates import (  # noqa: PLC0415
+        certificate_files,
+        facts_of,
+        load_certificate,
+        read_certificate_file,
+        revocation_list,
+    )
+    from sorter.security.trust import has_signed, is_revoked  # noqa: PLC0415
+
+    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    contents = {
+        path: read_certificate_file(path) for one in folders for path in certificate_files(one)
+    }
+    found = {path: revocation_list(content) for path, content in contents.items()}
+    lists = [listing for listing in found.values() if listing is not None]
+    shown = [path for path, content in contents.items() if b"-----BEGIN CERTIFICATE-" in content]
+    shown += [path for path, one in found.items() if path.suffix == ".der" and one is None]
+    if not shown:
+        raise ConfigError(
+            f"{folder}: no certificate there; `sorter certs init {folder}` makes some"
+        )
+    now = utc_now()
+    certificates = {path: load_certificate(path) for path in shown}
+    rows = []
+    for path, certificate in certificates.items():
+        signers = [one for one in certificates.values() if has_signed(one, certificate)]
+        revoked = any(is_revoked(certificate, signer, lists) for signer in signers)
+        rows.append(_row(path, folder, now, facts_of(certificate)) | {"revoked": revoked})
+    return rows
 
 
 def revoke(
@@ -179,6 +194,8 @@ def _print(row: dict[str, Any], warn_days: int) -> None:
     state = "EXPIRED" if left < 0 else f"{left} days left"
     if 0 <= left < warn_days:
         state = f"EXPIRES SOON: {state}"
+    if row["revoked"]:
+        state = "REVOKED"
     what = "authority" if row["authority"] else f"role {row['role'] or 'none'}"
     typer.echo(f"{row['file']}: {row['subject']}, {what}, until {row['not_after'][:10]}, {state}")
     for key in ("application_uri", "hosts"):

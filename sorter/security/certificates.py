@@ -92,13 +92,20 @@ def load_revoked(folder: Path) -> list[x509.CertificateRevocationList]:
     """Return all revocation lists of a folder; none when there is no folder."""
     found = []
     for path in certificate_files(folder):
-        content = read_certificate_file(path)
-        load = x509.load_pem_x509_crl if b"-----BEGIN" in content else x509.load_der_x509_crl
-        try:
-            found.append(load(content))
-        except ValueError as error:
-            raise ConfigError(f"{path}: this is no certificate revocation list") from error
+        listing = revocation_list(read_certificate_file(path))
+        if listing is None:
+            raise ConfigError(f"{path}: this is no certificate revocation list")
+        found.append(listing)
     return found
+
+
+def revocation_list(content: bytes) -> x509.CertificateRevocationList | None:
+    """Return the revocation list, PEM or DER, that a file holds; None when it holds none."""
+    load = x509.load_pem_x509_crl if b"-----BEGIN" in content else x509.load_der_x509_crl
+    try:
+        return load(content)
+    except ValueError:
+        return None
 
 
 def certificate_files(folder: Path) -> list[Path]:

@@ -72,7 +72,7 @@ class PeerTrust:
         authority = self._authority_of(certificate, now)
         if authority is None and certificate not in self.trusted:
             return Refusal.UNTRUSTED
-        if authority is not None and self._is_revoked(certificate, authority):
+        if authority is not None and is_revoked(certificate, authority, self.revoked):
             return Refusal.REVOKED
         return None if _may_be(certificate, purpose) else Refusal.WRONG_USE
 
@@ -83,22 +83,32 @@ class PeerTrust:
             in_time = authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
             if not in_time or not _is_authority(authority):
                 continue
-            if _has_signed(authority, certificate):
+            if has_signed(authority, certificate):
                 return authority
         return None
 
-    def _is_revoked(self, certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-        for revoked in self.revoked:
-            if revoked.issuer != authority.subject:
-                continue
-            signed = revoked.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-            serial = certificate.serial_number
-            if signed and revoked.get_revoked_certificate_by_serial_number(serial) is not None:
-                return True
-        return False
+
+def is_revoked(
+    certificate: x509.Certificate,
+    authority: x509.Certificate,
+    lists: Sequence[x509.CertificateRevocationList],
+) -> bool:
+    """Say whether a list of the authority that has signed a certificate revokes it.
+
+    A list that somebody else has signed revokes nothing.
+    """
+    for revoked in lists:
+        if revoked.issuer != authority.subject:
+            continue
+        signed = revoked.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
+        serial = certificate.serial_number
+        if signed and revoked.get_revoked_certificate_by_serial_number(serial) is not None:
+            return True
+    return False
 
 
-def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+def has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Say whether a certificate is signed by this authority, with a hash that still counts."""
     if not isinstance(
         certificate.signature_hash_algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512
     ):

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner, Result
 
 from sorter.cli import build
 from sorter.errors import ConfigError
+from sorter.security.authority import Authority
 from sorter.security.certificates import load_certificate, load_revoked
 from sorter.security.folder import CertsPlan, make_folder
 from sorter.security.layout import member_of
@@ -63,6 +65,41 @@ def test_a_name_revokes_all_certificates_of_the_member_for_everybody(folder: Pat
     assert len(files) == len(MEMBERS), "nothing half written is left"
     for word in ("io.certificates.revoked", "real PLC", "simulated PLC"):
         assert word in result.output
+
+
+def shown(folder: Path) -> tuple[int, set[str]]:
+    """Return the exit code of `certs show`, and the files that it calls revoked."""
+    app = build("certs")
+    told = CliRunner().invoke(app, ["certs", "show", str(folder)])
+    rows = CliRunner().invoke(app, ["certs", "show", str(folder), "--json"])
+    assert told.exit_code == rows.exit_code
+    lines = [line for line in told.output.splitlines() if line.endswith(", REVOKED")]
+    found = {row["file"] for row in json.loads(rows.output)["certificates"] if row["revoked"]}
+    assert {line.partition(":")[0] for line in lines} == found
+    return told.exit_code, found
+
+
+def test_show_says_what_a_list_in_the_folder_has_revoked(folder: Path) -> None:
+    assert shown(folder) == (0, set())
+    revoke(folder, "observer", utc_now())
+    observers = {"observer/certificate.pem", "observer/user_certificate.pem"}
+    assert shown(folder) == (1, observers)
+    # One copy of the list is enough, also one in the other notation.
+    content = listing(folder).public_bytes(serialization.Encoding.DER)
+    for one in MEMBERS:
+        (folder / one / "revoked" / "authority.pem").unlink()
+    assert shown(folder) == (0, set())
+    (folder / "plc" / "revoked" / "authority.der").write_bytes(content)
+    assert shown(folder) == (1, observers)
+    # A list that another authority of the same name has signed revokes nobody.
+    now, own = utc_now(), load_authority(folder).issued.certificate
+    strange = Authority.found("parcel-sorter authority", now, 9, 2048)
+    serial = load_certificate(folder / "observer" / "certificate.pem").serial_number
+    forged = strange.revocation_list({serial: now}, now, 9, 9)
+    assert strange.issued.certificate.subject == own.subject
+    (folder / "plc" / "revoked" / "authority.der").unlink()
+    (folder / "plc" / "revoked" / "authority.pem").write_bytes(forged)
+    assert shown(folder) == (0, set())
 
 
 def test_a_list_keeps_what_was_on_it_and_its_number_grows(folder: Path) -> None:
