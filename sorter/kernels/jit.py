@@ -56,7 +56,8 @@ def _cache_directory() -> Path:
         other = Path(tempfile.gettempdir()) / f"parcel-sorter-{_user()}" / name
     except OSError:  # it writes a file into each to find one
         return path
-    return other if _is_writable(other) else path
+    # Whoever else can write there could give us machine code.
+    return other if _is_writable(other) and _is_own(other.parent) and _is_own(other) else path
 
 
 def _is_writable(path: Path) -> bool:
@@ -65,6 +66,14 @@ def _is_writable(path: Path) -> bool:
     except OSError:
         return False
     return os.access(path, os.W_OK)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether nobody but this user can put something there."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = path.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def _user() -> str:

@@ -7,11 +7,14 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sorter.kernels import jit
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).parent / "cached_kernels.py"
@@ -178,3 +181,17 @@ def test_a_kernel_that_cannot_be_compiled_says_so(kernels: Kernels) -> None:
     kernels.add("wrong", "return number.no_such_thing")
     found, _ = kernels.run()
     assert (found["tiny"], found["wrong"]) == (COMPILED, "TypingError")
+
+
+def test_no_kernel_is_taken_from_a_folder_that_others_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shared = tmp_path / f"parcel-sorter-{jit._user()}"
+    shared.mkdir()
+    shared.chmod(0o777)
+    assert shared not in jit._cache_directory().parents
+    shared.chmod(0o700)
+    assert shared in jit._cache_directory().parents
