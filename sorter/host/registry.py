@@ -238,9 +238,8 @@ class Registry:
         return self._erased(self._delete("? IN (label, identity)", _storable(text)))
 
     def erase_imported_before(self, day: int) -> Erased:
-        """Delete all records imported before a day, counted from 1970-01-01."""
-        deleted = self._delete("imported_day < ?", day)
-        return self._erased(deleted) if deleted else Erased(0, traceless=True)
+        """Delete all records imported before a day, counted from 1970-01-01, without a trace."""
+        return self._erased(self._delete("imported_day < ?", day))
 
     def _delete(self, where: str, value: bytes | str | int) -> int:
         with explained(self._name):

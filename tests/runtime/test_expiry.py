@@ -111,6 +111,19 @@ def test_they_are_erased_later_when_somebody_is_writing(one_return: Path) -> Non
         assert registry.count() == 0
 
 
+def test_what_a_reader_kept_in_the_log_is_gone_from_it_an_hour_later(one_return: Path) -> None:
+    expired = ExpiredReturns(one_return, 1, lambda: days_later(2))
+    log = one_return.with_name(one_return.name + "-wal")
+    with closing(sqlite3.connect(one_return, isolation_level=None)) as looking:
+        looking.execute("BEGIN")
+        looking.execute("SELECT count(*) FROM returns").fetchone()
+        expired.erase()
+        assert log.stat().st_size > 0
+        looking.execute("COMMIT")
+        expired.erase()
+        assert log.stat().st_size == 0
+
+
 def test_they_are_erased_again_and_again_while_the_line_runs(
     one_return: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
