@@ -13,6 +13,7 @@ from sorter.options import a_number, most
 from sorter.runtime.clock import Calendar
 from sorter.runtime.journal_prune import prune_journal
 from sorter.runtime.journal_retention import Limits
+from sorter.words import counted
 
 SECONDS_PER_DAY = 86_400
 BYTES_PER_MB = 1_000_000
@@ -33,7 +34,7 @@ def prune_command(
             min=0,
             max=most(Retention, "max_age_days"),
             callback=a_number,
-            help="Days; steps written before go.",
+            help="Days; steps written before go, to the minute.",
         ),
     ] = None,
     max_mb: Annotated[
@@ -67,8 +68,9 @@ def prune_command(
         typer.echo(json.dumps(done))
         return
     typer.echo(
-        f"{done['pruned_steps']:,} steps and {done['pruned_parcels']:,} parcels pruned; the file "
-        f"had {done['bytes_before'] / 1e6:,.1f} MB and has {done['bytes_after'] / 1e6:,.1f} MB"
+        f"{counted(done['pruned_steps'], 'step')} and {counted(done['pruned_parcels'], 'parcel')} "
+        f"pruned; the file had {done['bytes_before'] / 1e6:,.1f} MB and has "
+        f"{done['bytes_after'] / 1e6:,.1f} MB"
     )
     if not done["within_limits"]:
         typer.echo("it is larger than asked for: the rest is needed for a restart", err=True)

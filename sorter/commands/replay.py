@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TimeRemainingColumn
 
 from sorter.errors import SorterError
+from sorter.words import counted
 
 if TYPE_CHECKING:
     from sorter.runtime.replay import ReplayResult
@@ -45,12 +46,27 @@ def replay_command(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.identical:
-        pruned = f"; {result.pruned_steps:,} were pruned" if result.pruned_steps else ""
-        typer.echo(f"identical: {result.steps:,} steps of {result.runs} run(s){pruned}")
+        typer.echo(
+            f"identical: {counted(result.steps, 'step')} of {counted(result.runs, 'run')}"
+            + _left_out(result)
+        )
     else:
         typer.echo(f"different after {result.steps:,} steps\n{result.first_difference}")
     if not result.identical:
         raise typer.Exit(1)
+
+
+def _left_out(result: ReplayResult) -> str:
+    """Say which steps nothing is said of, and why."""
+    told = ""
+    if result.pruned_steps:
+        told += f"; {counted(result.pruned_steps, 'step')} pruned"
+    if result.skipped_steps:
+        told += (
+            f"; {counted(result.skipped_steps, 'step')} kept, but before the oldest snapshot that "
+            "pruning left, so not replayed"
+        )
+    return told
 
 
 def _replay_shown(journal: Path, *, quiet: bool) -> ReplayResult:

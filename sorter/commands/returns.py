@@ -24,9 +24,10 @@ from sorter.host.customers import CustomerHash
 from sorter.host.generate import escape_label, generate_returns, unescape_label
 from sorter.host.registry import AnnouncedReturn, Erased, Registry
 from sorter.host.returns_file import import_csv, import_online_retail, write_csv
-from sorter.host.returns_lines import ImportReport, counted
+from sorter.host.returns_lines import ImportReport
 from sorter.options import MOST_SEED, most
 from sorter.security.wall_clock import utc_now
+from sorter.words import counted
 
 DEFAULT_REGISTRY = Path("var/returns.sqlite")
 DEFAULT_REFERENCE_KEY = Path("var/certs/controller/reference_key")

@@ -30,7 +30,6 @@ from sorter.host.returns_lines import (
     ReturnLines,
     SourceLine,
     continued_notes,
-    counted,
     customer_notes,
     customer_of,
     finite_number,
@@ -41,6 +40,7 @@ from sorter.host.returns_lines import (
 )
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
+from sorter.words import counted
 
 MAX_UNITS: Final = 24
 CREDIT: Final = (

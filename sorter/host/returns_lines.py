@@ -23,6 +23,7 @@ from sorter.files import open_regular
 from sorter.host.barcode import read_payload
 from sorter.host.csv_records import RawRecord, read_records
 from sorter.host.customers import MAX_REFERENCE_CHARACTERS, CustomerHash
+from sorter.words import counted
 
 MAX_LABEL_BYTES: Final = 227
 """What one scan result of the wire contract holds."""
@@ -223,11 +224,6 @@ class ReturnLines:
         except csv.Error:
             return []
         return [column.strip().lower() for column in columns]
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: ``1 line``, ``8,704 lines``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def identity_of_label(label: str) -> str:

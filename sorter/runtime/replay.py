@@ -51,7 +51,10 @@ class ReplayResult:
     first_difference : str or None
         Step, parcel, what the journal has and what ``decide`` says now.
     pruned_steps : int
-        Steps of runs in the journal that were pruned, or lie before the oldest snapshot left.
+        Steps of these runs that were taken out of the journal.
+    skipped_steps : int
+        Steps that are in the journal, but not replayed: they lie before the oldest snapshot that
+        pruning left, so nobody can say what state they began with.
     """
 
     runs: int
@@ -59,6 +62,7 @@ class ReplayResult:
     identical: bool
     first_difference: str | None
     pruned_steps: int = 0
+    skipped_steps: int = 0
 
 
 def replay(
@@ -79,17 +83,19 @@ def replay(
     JournalError
         The journal is missing or damaged.
     """
-    done = pruned = 0
+    done = pruned = skipped = 0
     with JournalReader(journal_path) as reader:
         runs = reader.runs()
         total = sum(run.next_step - run.first_step for run in runs)
         for run in runs:
             begun = _beginning(reader, run)
+            replayed_from = run.next_step if begun is None else begun[0]
+            kept_from = min(max(reader.pruned_to_step(), run.first_step), run.next_step)
+            pruned += kept_from - run.first_step
+            skipped += replayed_from - kept_from
             if begun is None:
-                pruned += run.next_step - run.first_step
                 continue
             expected, state = begun
-            pruned += expected - run.first_step
             for step in reader.steps(expected, run.next_step - 1):
                 if step.step != expected:
                     raise _gap(journal_path, run, expected, step.step)
@@ -100,14 +106,14 @@ def replay(
                     )
                 decided = decide(state, own_inputs(step.inputs), step.now_ns)
                 if difference := difference_from(step, decided, run):
-                    return ReplayResult(run.run, done + 1, False, difference, pruned)
+                    return ReplayResult(run.run, done + 1, False, difference, pruned, skipped)
                 expected += 1
                 done += 1
                 if progress is not None and done % PROGRESS_STEPS == 0:
                     progress(done, total)
             if expected != run.next_step:
                 raise _gap(journal_path, run, expected, run.next_step)
-    return ReplayResult(len(runs), done, True, None, pruned)
+    return ReplayResult(len(runs), done, True, None, pruned, skipped)
 
 
 def _beginning(reader: JournalReader, run: Run) -> tuple[int, State] | None:

@@ -6,6 +6,7 @@ import typer
 from recorded_run import copy_decided, info_of, read_steps, rewrite
 from typer.testing import CliRunner
 
+from sorter.commands import journal as journal_command
 from sorter.commands import replay as replay_command
 from sorter.config.load import load_line_from_texts
 from sorter.core.decide import decide
@@ -50,9 +51,9 @@ def test_a_pruned_journal_replays_from_its_oldest_snapshot(long_journal):
     told = prune_journal(long_journal, Limits(max_bytes=1), 0.0)
     pruned = replay(long_journal)
     assert pruned.identical
-    assert whole.steps > pruned.pruned_steps >= told["pruned_steps"] > 0
-    assert pruned.steps + pruned.pruned_steps == whole.steps
-    assert "were pruned" in command_line(long_journal).stdout
+    assert whole.steps > pruned.pruned_steps == told["pruned_steps"] > 0
+    assert pruned.steps + pruned.pruned_steps + pruned.skipped_steps == whole.steps
+    assert f"; {told['pruned_steps']:,} steps pruned" in command_line(long_journal).stdout
     with JournalReader(long_journal) as reader:
         rows = list(reader.parcels())
     # Parcels that are left can be explained, also one that came before the steps that are left.
@@ -61,6 +62,27 @@ def test_a_pruned_journal_replays_from_its_oldest_snapshot(long_journal):
         assert story.moments
     with pytest.raises(UnknownParcel):
         explain(long_journal, "1")
+
+
+def test_steps_that_pruning_left_without_a_state_are_not_called_pruned(long_journal):
+    """They are in the file, and `explain` tells of them."""
+    whole = replay(long_journal).steps
+    with sqlite3.connect(long_journal) as database:
+        ((taken,),) = database.execute("SELECT step_count FROM steps ORDER BY step LIMIT 1")
+        database.execute("DELETE FROM step_times")
+        database.execute("INSERT INTO step_times VALUES (?, 0)", (1 + taken,))
+    database.close()
+    app = typer.Typer()
+    journal_command.register(app)
+    app.callback()(lambda: None)
+    told = CliRunner().invoke(app, ["journal", "prune", str(long_journal), "--older-than", "0"])
+    assert told.stdout.startswith(f"{taken:,} steps and "), told.output
+    result = replay(long_journal)
+    assert (result.identical, result.pruned_steps) == (True, taken)
+    assert result.skipped_steps == len(read_steps(long_journal)) - result.steps > 0
+    assert result.steps + result.skipped_steps + taken == whole
+    said = command_line(long_journal).stdout
+    assert f" of 1 run; {taken:,} steps pruned; {result.skipped_steps:,} steps kept, but" in said
 
 
 def test_steps_that_are_missing_and_were_not_pruned_are_a_gap(long_journal):

@@ -9,6 +9,7 @@ import threading
 import pytest
 from journal_samples import INFO, parcel_life
 
+from sorter.commands.journal import prune_command
 from sorter.errors import JournalError
 from sorter.runtime import journal_storage
 from sorter.runtime.journal import InlineJournal, ThreadedJournal
@@ -222,6 +223,14 @@ def test_the_command_prunes_and_the_file_gets_smaller_beside_a_running_controlle
     run, steps, _, _ = kept(path)
     assert steps == list(range(told["pruned_steps"] + 1, run.next_step))
     sound(path)
+
+
+def test_the_command_speaks_of_one_step_as_of_one(path, monkeypatch, capsys):
+    done = {"pruned_steps": 1, "pruned_parcels": 1, "bytes_before": 1, "bytes_after": 1}
+    done["within_limits"] = True
+    monkeypatch.setattr("sorter.commands.journal.prune_journal", lambda *_: done)
+    prune_command(path)
+    assert capsys.readouterr().out.startswith("1 step and 1 parcel pruned; ")
 
 
 def test_the_command_says_what_is_no_journal(path):
