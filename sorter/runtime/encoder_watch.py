@@ -23,6 +23,7 @@ LONGEST_LOOK_TICKS: Final = 2_500
 AGREEING_LOOKS: Final = 3
 """So many records in a row that are too far off are an encoder's doing, and not their own."""
 _LOOK: Final = (EventColumn.ENCODER, EventColumn.TICK)
+_UNKNOWN: Final = -1
 
 
 class EncoderWatch:
@@ -46,36 +47,39 @@ class EncoderWatch:
         self._counts_per_tick = layout.belt_speed_mm_s / layout.mm_per_count / TICKS_PER_S
         self._forgiven_per_tick = self._counts_per_tick * layout.belt_speed_tolerance
         self._boot_id = 0
-        self._line_state = -1
+        self._line_state = _UNKNOWN
         self._encoder = 0
         self._tick = 0
         self._off = 0.0
 
     def events(self, frame: Frame) -> Rows:
         """Return the frame's events, with the notice of a jump where it belongs."""
-        encoder, tick, line_state = frame.encoder_count, frame.tick_100us, frame.line_state
+        encoder, tick = frame.encoder_count, frame.tick_100us
         other_boot = frame.boot_id != self._boot_id
+        state, known_to = (_UNKNOWN, tick) if other_boot else (self._line_state, self._tick)
+        self._line_state = _state_told(frame, state, known_to)
         if tick == self._tick and encoder == self._encoder and not other_boot:
-            self._line_state = line_state
             return frame.events  # the same PLC scan once more
-        last, last_tick, last_state = self._encoder, self._tick, self._line_state
-        self._encoder, self._tick, self._line_state = encoder, tick, line_state
+        last, last_tick = self._encoder, self._tick
+        self._encoder, self._tick = encoder, tick
         off, self._off = self._off, 0.0
         if other_boot:
             self._boot_id = frame.boot_id
             if not len(frame.events):
                 return frame.events
-            off, last_state = 0.0, line_state
+            off = 0.0
             oldest = int(frame.events[:, EventColumn.TICK].argmin())
             last, last_tick = frame.events[oldest, _LOOK].tolist()
+        if state == _UNKNOWN and not _changed(frame.events):
+            state = self._line_state
         if tick - last_tick > LONGEST_LOOK_TICKS and len(frame.events):
-            return self._among_records(off, frame, (last, last_tick), last_state)
-        runs = line_state == last_state == LineState.EXECUTE
+            return self._among_records(off, frame, (last, last_tick), state)
+        runs = state == self._line_state == frame.line_state == LineState.EXECUTE
         off = self._added(off, encoder - last, tick - last_tick, runs=runs)
         if -self._most_off <= off <= self._most_off:
             self._off = off
             return frame.events
-        if encoder >= last and off < 0 and _stopped_between(frame.events):
+        if encoder >= last and off < 0 and _changed(frame.events):
             return frame.events
         return self._with_notice(frame, last, last_tick, round(off))
 
@@ -87,7 +91,8 @@ class EncoderWatch:
         There where the first of some records in a row says so. A single one that is wrong is made
         up for by the next one.
         """
-        line_state = _state_before(frame.events, line_state)
+        if line_state == _UNKNOWN:
+            line_state = _changed_to(frame.events, last[1], line_state)
         (count, tick), agreeing, notices = last, 0, []
         first = last
         for next_count, next_tick, next_state in _latched_between(frame, tick):
@@ -172,18 +177,30 @@ def _latched_between(frame: Frame, last_tick: int) -> list[list[int]]:
     return [*in_order, [frame.encoder_count, frame.tick_100us, NONE]]
 
 
-def _state_before(events: Rows, line_state: int) -> int:
-    """Return the line's state before the first record, given the one that a status block told.
+def _state_told(frame: Frame, before: int, known_to: int) -> int:
+    """Return the line's state at the frame's tick, given the one at an earlier tick.
 
-    A block is of now, also where the records behind it have not been read yet: a state that the
-    first change leads to is not the one it came from.
+    A status block is of now. While records behind it lie unread, the frame's tick is that of the
+    newest one read, and so is the state: a PLC may report a state again that it is in already,
+    and one that changed to it only then.
     """
-    states = events[events[:, EventColumn.KIND] == EventKind.LINE_CHANGED, EventColumn.B]
-    if not states.size or states[0] != line_state:
-        return line_state
-    return LineState.HELD if line_state == LineState.EXECUTE else LineState.EXECUTE
+    events = frame.events
+    newest = int(events[:, EventColumn.TICK].max()) if len(events) else known_to
+    if frame.tick_100us > newest:
+        return frame.line_state
+    return _changed_to(events, newest, before)
 
 
-def _stopped_between(events: Rows) -> bool:
-    """Return whether the line changed its state between two frames that both say EXECUTE."""
+def _changed_to(events: Rows, tick: int, before: int) -> int:
+    """Return the state that the last change up to a tick led to; without any, the one before."""
+    changed = events[:, EventColumn.KIND] == EventKind.LINE_CHANGED
+    changes = events[changed & (events[:, EventColumn.TICK] <= tick)]
+    if not len(changes):
+        return before
+    in_order = np.argsort(changes[:, EventColumn.TICK], kind="stable")
+    return int(changes[in_order[-1], EventColumn.B])
+
+
+def _changed(events: Rows) -> bool:
+    """Return whether the line changed its state, or reported it again."""
     return bool((events[:, EventColumn.KIND] == EventKind.LINE_CHANGED).any())

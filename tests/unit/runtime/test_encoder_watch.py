@@ -242,3 +242,21 @@ def test_what_waited_of_a_sound_encoder_is_no_jump(rows: list[list[int]], what: 
     moved = 2_250 if what.startswith("stopped") else 7_500
     assert len(rows) == len(watch_at().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
     assert len(rows) == len(unwatched().events(frame(START[0] + moved, START[1] + 30_000, *rows)))
+
+
+@pytest.mark.parametrize("late_by", [0, 20, 2_000, 9_000])
+def test_a_state_that_is_reported_again_does_not_say_that_the_belt_ran_before(late_by: int) -> None:
+    """Two emergency stops that overlap: the second one is reported while the line stands."""
+    encoder, tick = START
+    watch = watch_at()
+    stop, again = stopped_at(encoder + 25, tick + 100), stopped_at(encoder + 25, tick + 17_400)
+    looks = [
+        frame(encoder + 25, tick + 105, stop, state=HELD),
+        frame(encoder + 25, tick + 15_000, state=HELD),
+        frame(encoder + 25, tick + 17_400 + late_by, again, state=HELD),
+    ]
+    assert [kinds(watch.events(look)) for look in looks] == [
+        [EventKind.LINE_CHANGED],
+        [],
+        [EventKind.LINE_CHANGED],
+    ]
