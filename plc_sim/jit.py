@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
-import numba.core.typeinfer
 from numba.extending import register_jitable
 
-from sorter.kernel_cache import keep
+from sorter.kernel_cache import compile_kernel, keep
 
 _njit: Any = numba.njit  # its stubs do not know every option
 
@@ -71,9 +70,7 @@ def kernel(signature: str) -> Callable[[Function], Function]:
         dispatcher: Any = _njit(**_OPTIONS)(function)
         if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT=1
             keep(dispatcher, _CACHE)
-            with numba.core.typeinfer.register_dispatcher(dispatcher):
-                dispatcher.compile(signature)
-            dispatcher.disable_compile()
+            compile_kernel(dispatcher, signature)
         return cast("Function", dispatcher)
 
     return compile_now

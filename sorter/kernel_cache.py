@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+import numba.core.typeinfer
 from numba.core import caching, config
 
 _config: Any = config
@@ -150,6 +151,14 @@ def keep(dispatcher: Any, folder: str) -> None:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
     finally:
         _config.CACHE_DIR = before
+
+
+def compile_kernel(dispatcher: Any, signature: str) -> None:
+    """Compile a kernel for its one signature, or load it, and refuse every other one."""
+    # As Numba's own decorator does where it is given a signature.
+    with numba.core.typeinfer.register_dispatcher(dispatcher):
+        dispatcher.compile(signature)
+    dispatcher.disable_compile()
 
 
 def _write_through(folder: str) -> None:

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import numba.core.typeinfer
 
-from sorter.kernel_cache import keep
+from sorter.kernel_cache import compile_kernel, keep
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -132,9 +131,7 @@ def _on_first_use(dispatcher: Any, signature: str) -> Callable[[], None]:
 
     def load() -> None:
         del dispatcher._compile_for_args, dispatcher.get_call_template
-        with numba.core.typeinfer.register_dispatcher(dispatcher):
-            dispatcher.compile(signature)
-        dispatcher.disable_compile()
+        compile_kernel(dispatcher, signature)
 
     def for_python(*arguments: object) -> Any:  # noqa: ARG001
         load()
