@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,7 +15,8 @@ from sorter.files import open_regular
 LARGEST_MM = 1e5
 HEAVIEST_G = 1_000_000
 LATEST_MS = 366 * 86_400_000.0
-COLUMNS = ("label", "length_mm", "width_mm", "height_mm", "weight_g", "arrive_ms")
+COLUMNS = ("label", "length_mm", "width_mm", "height_mm", "weight_g")
+"""Each feed file has them; `arrive_ms` besides, where the times are recorded ones."""
 
 
 class FeedError(SorterError):
@@ -61,26 +62,6 @@ def rows_of(feed: Sequence[FeedParcel], first_id: int, count: int) -> list[int]:
     return [row for row, number in enumerate(physical_ids(feed)) if number in wanted]
 
 
-def write_feed(path: Path, parcels: Iterable[FeedParcel]) -> None:
-    """Write a feed file: CSV, UTF-8; bytes of a label that are no UTF-8 are escaped."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for parcel in parcels:
-            writer.writerow(
-                (
-                    parcel.label.decode("utf-8", "surrogateescape")
-                    .encode("unicode_escape")
-                    .decode("ascii"),
-                    f"{parcel.length_mm:g}",
-                    f"{parcel.width_mm:g}",
-                    f"{parcel.height_mm:g}",
-                    parcel.weight_g,
-                    "" if parcel.arrive_ms is None else f"{parcel.arrive_ms:.3f}",
-                )
-            )
-
-
 def read_feed(path: Path) -> list[FeedParcel]:
     """Return the parcels of a feed file.
 
@@ -102,7 +83,7 @@ def _parcels(path: Path, file: TextIO) -> Iterator[FeedParcel]:
     line = 1
     try:
         columns = next(reader, [])
-        missing = set(COLUMNS[:5]) - set(columns)
+        missing = set(COLUMNS) - set(columns)
         if missing:
             raise FeedError(f"{path}: column {', '.join(sorted(missing))} is missing")
         line = reader.line_num + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plc_sim.arrivals import generate_feed
-from plc_sim.feed import FeedError, FeedParcel, read_feed, write_feed
+from plc_sim.feed import FeedError, FeedParcel, read_feed
 from plc_sim.inprocess import InProcessBus, VirtualClock
 from plc_sim.rig import Rig
 from plc_sim.scenario import ScenarioFile, line_path, load_scenario
@@ -18,6 +19,7 @@ from sim.lines import rig, scenario
 from sim.mini import SECOND, MiniController
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
+from sorter.host.generate import FeedRow, write_feed
 from sorter.model import mailbox as m
 from sorter.model.codes import EventKind
 from sorter.ports import Clock, FieldBus
@@ -67,21 +69,23 @@ async def test_waiting_without_news_ends_when_asked():
 @given(
     st.lists(
         st.builds(
-            FeedParcel,
-            st.binary(max_size=40),
-            st.integers(1, 2000).map(float),
-            st.integers(0, 900).map(float),
-            st.integers(0, 900).map(float),
+            FeedRow,
+            st.binary(max_size=40).map(lambda label: label.decode("utf-8", "surrogateescape")),
+            st.integers(1, 2000),
+            st.integers(0, 900),
+            st.integers(0, 900),
             st.integers(0, 50_000),
-            st.none() | st.integers(0, 10**9).map(float),
+            st.none() | st.integers(0, 10**9),
         ),
         max_size=20,
     )
 )
-def test_a_feed_survives_its_file(tmp_path_factory, parcels):
+def test_a_feed_survives_its_file(tmp_path_factory, rows):
     file = tmp_path_factory.mktemp("feed") / "feed.csv"
-    write_feed(file, parcels)
-    assert read_feed(file) == parcels
+    assert write_feed(file, rows) == len(rows)
+    assert read_feed(file) == [
+        FeedParcel(row.label.encode("utf-8", "surrogateescape"), *astuple(row)[1:]) for row in rows
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from secured import made_folder
 from typer.testing import CliRunner
 
 from plc_sim.command import main
-from plc_sim.feed import FeedParcel, write_feed
 from plc_sim.served import new_boot_id
 from sorter.config.link_security import NONE_AND_ANONYMOUS, PLAIN_TEXT
 from sorter.config.models import Mailbox, ModbusLink, OpcUaLink
 from sorter.errors import LinkError
+from sorter.host.generate import FeedRow, write_feed
 from sorter.io.modbus import ModbusBus
 from sorter.io.opcua import OpcUaBus
 from sorter.model.mailbox import (
@@ -57,7 +57,7 @@ def scenario(tmp_path: Path) -> Path:
 @pytest.fixture
 def feed(tmp_path: Path) -> Path:
     path = tmp_path / "feed.csv"
-    write_feed(path, [FeedParcel(label=f"RMA{number}".encode()) for number in range(9)])
+    write_feed(path, [FeedRow(f"RMA{number}", 320, 240, 120, 800) for number in range(9)])
     return path
 
 
