@@ -18,11 +18,17 @@ JOURNAL_ID: Final = 0x50534A31  # "PSJ1"
 REGISTRY_ID: Final = 0x50534F52  # "PSOR"
 """Mark our SQLite files (``application_id``), so that no other is mistaken for one."""
 
+NOT_A_FILE = "is a folder, a pipe or a device, not a file"
+
 DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """What a file that is damaged or does not answer raises: Python's module decodes SQLite's messages,
 and a message may quote the damaged bytes."""
 
-NOT_A_FILE = "is a folder, a pipe or a device, not a file"
+
+def database_code(error: BaseException | None) -> int:
+    """Return SQLite's code for the kind of an error; 0 for what is none of SQLite's."""
+    # Extended codes keep the kind of error in their lowest byte.
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)) & 0xFF
 
 
 def open_regular(path: Path | str) -> BinaryIO:

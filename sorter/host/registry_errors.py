@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sorter.errors import RegistryUnusable
-from sorter.files import DATABASE_ERRORS
+from sorter.files import DATABASE_ERRORS, database_code
 
 
 @contextmanager
@@ -30,8 +30,7 @@ def explained(name: str) -> Iterator[None]:
 
 def _remedy(error: Exception) -> str:
     """Return what to do about it."""
-    # Extended codes keep the kind of error in their lowest byte.
-    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+    kind = database_code(error)
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another process is writing it: try again when that has ended"
     if kind == sqlite3.SQLITE_FULL:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Final
 
 from sorter.errors import JournalError, JournalRefused
+from sorter.files import database_code
 
 _REFUSALS: Final = (
     sqlite3.SQLITE_FULL,
@@ -24,22 +25,17 @@ _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 def is_refusal(error: Exception) -> bool:
     """Say whether an error is about the disk or the moment, and nothing against the file."""
-    return _primary_code(error) in _REFUSALS
+    return database_code(error) in _REFUSALS
 
 
 def may_be_full_disk(error: BaseException | None) -> bool:
     """Say whether an error is one of those that a full disk causes."""
-    return _primary_code(error) in _FULL_DISK
+    return database_code(error) in _FULL_DISK
 
 
 def is_damage(error: Exception) -> bool:
     """Say whether an error is about what the file holds."""
-    return isinstance(error, UnicodeDecodeError) or _primary_code(error) in _DAMAGE
-
-
-def _primary_code(error: BaseException | None) -> int:
-    # Extended codes keep the kind of error in their lowest byte.
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)) & 0xFF
+    return isinstance(error, UnicodeDecodeError) or database_code(error) in _DAMAGE
 
 
 def kind_of(error: Exception) -> type[JournalError]:
