@@ -37,6 +37,7 @@ OTHER_KEY_REMEDY = (
     "name the file of that key with --reference-key; if it is lost, returns can only be erased by "
     "their labels (--label), or when their retention ends"
 )
+_STILL_IN_LOG = "another process is reading it, so its log still holds what was erased"
 
 RegistryOption = Annotated[
     Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
@@ -110,10 +111,12 @@ def import_file(
             report = import_online_retail(file, registry, seed, advance, customers)
     if registry.is_file():
         with Registry.open(registry) as opened:
-            expired = opened.erase_imported_before(today() - keep_days).returns
-        if expired:
+            expired = opened.erase_imported_before(today() - keep_days)
+        if expired.returns:
+            left = "" if expired.traceless else f", but {_STILL_IN_LOG}; the next import empties it"
             report.remarks.append(
-                f"{counted(expired, 'return')} imported more than {keep_days} days ago: erased"
+                f"{counted(expired.returns, 'return')} imported more than {keep_days} days ago: "
+                f"erased{left}"
             )
     total = _records_in(registry)
     if as_json:
@@ -230,10 +233,7 @@ def _report_erased(erased: Erased, registry: Path, key_problem: str, *, as_json:
         told = emptied if erased.traceless and not erased.returns else ""
         typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased{told}")
     if not erased.traceless:
-        raise ReturnsFileError(
-            f"{registry}: another process is reading it, so its log still holds what was erased; "
-            "run this again"
-        )
+        raise ReturnsFileError(f"{registry}: {_STILL_IN_LOG}; run this again")
     if key_problem:
         raise ReturnsFileError(
             f"{registry}: what was stored under this key is erased, but {key_problem}; "

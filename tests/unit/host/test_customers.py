@@ -226,6 +226,7 @@ def test_old_imports_are_erased_at_the_next_import(imported: Path, tmp_path: Pat
         assert registry.count() == 3000
     result = run("import", file, "--registry", imported, "--keep-days", "30")
     assert "1,000 returns imported more than 30 days ago: erased" in result.output
+    assert "log" not in result.output
     with Registry.open(imported) as registry:
         assert registry.count() == 2000
     assert b"RMA000500" not in content(imported)
@@ -246,3 +247,28 @@ def test_hashes_depend_on_the_key_and_hide_it() -> None:
     assert one.of("Jose\u0301") == one.of("Jos\u00e9")
     assert one.of("  ") == b""
     assert "aaaa" not in repr(one)
+
+
+def test_an_import_says_that_what_it_erased_is_still_in_the_log(
+    imported: Path, tmp_path: Path, impatient: None
+) -> None:
+    connection = sqlite3.connect(imported, isolation_level=None)
+    try:
+        connection.execute("UPDATE returns SET imported_day = imported_day - 31 WHERE row <= 1000")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM returns").fetchone()
+        file = tmp_path / "more.csv"
+        file.write_text(HEADER + line(2999, ""))
+        options = ("--registry", imported, "--keep-days", "30")
+        assert "its log still holds what was erased" in shown(run("import", file, *options))
+        connection.execute("COMMIT")
+        assert "log" not in shown(run("import", file, *options))
+        assert b"RMA000500" not in content(imported)
+    finally:
+        connection.close()
+
+
+def shown(result: Result) -> str:
+    """Return what a command printed, as one line: how wide it prints is the terminal's."""
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
