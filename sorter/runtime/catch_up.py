@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
+import numpy as np
+
 from sorter.core.state import State
-from sorter.model.codes import EventKind
+from sorter.model.codes import EventKind, NoticeKind
 from sorter.model.columns import EventColumn, EyeColumn, LineField, StationColumn
 from sorter.model.frames import Frame, ScanRead
 from sorter.model.layout import LineLayout
@@ -45,13 +47,15 @@ class CatchUp:
     def parts(self, frame: Frame) -> list[Frame]:
         """Return a frame as the looks it stands for, the last one at its own encoder count.
 
-        Usually it is one. A frame of another PLC start has nothing to do with what was lost.
+        Usually it is one. A frame of another PLC start has nothing to do with what was lost, nor
+        has what comes behind a jump of the encoder: it is all in the last part.
         """
-        lost = self._lost_looks(frame)
+        known = _before_jump(frame)
+        lost = self._lost_looks(known)
         if not lost:
             return [frame]
-        self._learn_lengths(frame)
-        events, scans = frame.events.tolist(), list(frame.scans)
+        self._learn_lengths(known)
+        events, scans = known.events.tolist(), list(known.scans)
         posted = [self._event_posted(event) for event in events]
         scans_posted = [self._scan_posted(scan) for scan in scans]
         parts = []
@@ -68,11 +72,11 @@ class CatchUp:
                     frame,
                     encoder_count=looked_at,
                     events=frame.events[at_event:to_event],
-                    scans=tuple(scans[at_scan:to_scan]),
+                    scans=frame.scans[at_scan:to_scan],
                 )
             )
             at_event, at_scan = to_event, to_scan
-        rest = replace(frame, events=frame.events[at_event:], scans=tuple(scans[at_scan:]))
+        rest = replace(frame, events=frame.events[at_event:], scans=frame.scans[at_scan:])
         return [*parts, rest]
 
     def _lost_looks(self, frame: Frame) -> list[tuple[int, int]]:
@@ -124,6 +128,20 @@ class CatchUp:
             if apart <= window:
                 near.append(length)
         return scan.encoder_count + max(near, default=0)
+
+
+def _before_jump(frame: Frame) -> Frame:
+    """Return a frame with what was latched before its encoder jumped, all of it if that did not.
+
+    Counts from behind a jump tell nothing about what was known before it.
+    """
+    jumps = np.flatnonzero(frame.events[:, EventColumn.KIND] == NoticeKind.ENCODER_JUMPED)
+    if not jumps.size:
+        return frame
+    place = int(jumps[0])
+    tick = frame.events[place, EventColumn.TICK]
+    scans = tuple(takewhile(lambda scan: scan.tick_100us < tick, frame.scans))
+    return replace(frame, events=frame.events[:place], scans=scans)
 
 
 def _count_until(posted: list[int], count: int) -> int:

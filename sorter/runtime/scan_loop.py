@@ -203,11 +203,7 @@ class ScanLoop(Generic[StateT]):
             now_ns = clock.now_ns()
             fresh = supervisor.note_heartbeat(client.heartbeat, now_ns)
             if fresh or len(frame.events) or frame.scans:
-                catch_up = self._catch_up
-                if catch_up is None:
-                    self._commands = self._step(frame, now_ns, answered_ns)
-                else:
-                    self._commands = self._first_step(catch_up, frame, now_ns, answered_ns)
+                self._commands = self._step(frame, now_ns, answered_ns)
             else:
                 # Records are never stale, each has its own count and time. But what a frozen PLC
                 # says of the belt is: nothing is decided on it, and the state stays as it is.
@@ -251,25 +247,29 @@ class ScanLoop(Generic[StateT]):
             self._stale = False
             self._log.info("link_fresh", link=link.name)
 
-    def _first_step(self, catch_up: CatchUp, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
-        """Decide on what came while no controller was there; return the commands."""
+    def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
+        """Decide on one frame, or on the looks that it stands for; return the commands."""
+        looked_at = (frame.boot_id, frame.line_state, frame.tick_100us, frame.encoder_count)
+        if looked_at == self._looked_at and not frame.scans and not len(frame.events):
+            return NO_COMMANDS  # the same PLC scan once more, on the way of a command
+        self._looked_at = looked_at
+        # Before a frame is parted: only the whole of it has a count and a tick of one moment.
+        frame.events = self._encoder_watch.events(frame)
+        catch_up = self._catch_up
+        if catch_up is None:
+            return self._decide_on(frame, now_ns, answered_ns)
         if not self._client.behind:
             self._catch_up = None
         parts = catch_up.parts(frame)
-        return np.concatenate([self._step(part, now_ns, answered_ns) for part in parts])
+        return np.concatenate([self._decide_on(part, now_ns, answered_ns) for part in parts])
 
-    def _step(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
-        """Decide on one frame and journal it; return the commands.
+    def _decide_on(self, frame: Frame, now_ns: int, answered_ns: int) -> Rows:
+        """Decide on what one look found and journal it; return the commands.
 
-        A frame without news that led to nothing is not journaled: ``decide`` promises that such
+        A look without news that led to nothing is not journaled: ``decide`` promises that such
         a step changes nothing a later one depends on. Idle belts would fill the disk otherwise.
         """
-        scans = frame.scans
-        looked_at = (frame.boot_id, frame.line_state, frame.tick_100us, frame.encoder_count)
-        if looked_at == self._looked_at and not scans and not len(frame.events):
-            return NO_COMMANDS  # the same PLC scan once more, on the way of a command
-        self._looked_at = looked_at
-        events = self._encoder_watch.events(frame)
+        events, scans = frame.events, frame.scans
         if frame.boot_id != self._boot_id:
             self._host.forget_unknown()
         elif late := self._host.late_reads():
