@@ -99,7 +99,7 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
         "zone": dice.one_of(dice.shape.zones),
         "clear_after_s": dice.between(3, 15),
     },
-    "e_stop": lambda dice: _for_a_while(dice, 1, 15),
+    "e_stop": lambda dice: _for_a_while(dice, 0.02, 15),
     "failed_divert": lambda dice: {
         "chute": dice.one_of(dice.shape.chutes),
         "at_s": dice.at_s(),
@@ -153,7 +153,7 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
     },
     "map_shifted": lambda dice: {**_for_a_while(dice, 1, 20), "words": dice.count(1, 8)},
     "plc_frozen": lambda dice: {
-        **_for_a_while(dice, 1, 20),
+        **_for_a_while(dice, 0.02, 20),
         "belt": dice.one_of(("runs", "stops")),
     },
     "plc_restart": lambda dice: {
