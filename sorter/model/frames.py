@@ -83,6 +83,8 @@ class Frame:
         Newest command sequence that the PLC took over.
     event_overflow, scan_overflow : int
         Records the PLC could not store, since its start.
+    stood_until_tick : int
+        Until then the PLC's program stood for a while, and maybe the belt; 0: it never did.
     """
 
     boot_id: int
@@ -94,6 +96,7 @@ class Frame:
     command_ack: int
     event_overflow: int = 0
     scan_overflow: int = 0
+    stood_until_tick: int = 0
 
 
 @dataclass(slots=True)

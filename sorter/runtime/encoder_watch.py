@@ -75,11 +75,10 @@ class EncoderWatch:
         if tick - last_tick > LONGEST_LOOK_TICKS and len(frame.events):
             return self._among_records(off, frame, (last, last_tick), state)
         runs = state == self._line_state == frame.line_state == LineState.EXECUTE
+        runs = runs and last_tick >= frame.stood_until_tick and not _changed(frame.events)
         off = self._added(off, encoder - last, tick - last_tick, runs=runs)
         if -self._most_off <= off <= self._most_off:
             self._off = off
-            return frame.events
-        if encoder >= last and off < 0 and _changed(frame.events):
             return frame.events
         return self._with_notice(frame, last, last_tick, round(off))
 
@@ -91,12 +90,11 @@ class EncoderWatch:
         There where the first of some records in a row says so. A single one that is wrong is made
         up for by the next one.
         """
-        if line_state == _UNKNOWN:
-            line_state = _changed_to(frame.events, last[1], line_state)
         (count, tick), agreeing, notices = last, 0, []
         first = last
-        for next_count, next_tick, next_state in _latched_between(frame, tick):
-            runs = line_state == LineState.EXECUTE
+        for next_count, next_tick, next_state in _latched_since(frame, tick):
+            # Of a belt that is reported to run, the report that it stopped may be lost.
+            runs = line_state == LineState.EXECUTE != next_state and tick >= frame.stood_until_tick
             off = self._added(off, next_count - count, next_tick - tick, runs=runs)
             count, tick = next_count, next_tick
             if abs(off) <= self._most_off:
@@ -107,7 +105,10 @@ class EncoderWatch:
                 if agreeing == AGREEING_LOOKS or tick == frame.tick_100us:
                     notices.append(_notice(*first, round(off)))
                     agreeing, off = 0, 0.0
-            line_state = line_state if next_state == NONE else next_state
+            if next_state != NONE:
+                line_state = next_state
+            elif line_state == _UNKNOWN:
+                line_state = LineState.EXECUTE  # or no edge would have come to an eye
         self._off = off
         if not notices:
             return frame.events
@@ -161,15 +162,15 @@ def _notice(encoder: int, tick: int, off: int) -> Rows:
     return notice
 
 
-def _latched_between(frame: Frame, last_tick: int) -> list[list[int]]:
-    """Return count, tick and new line state of the records behind a tick, and of the frame.
+def _latched_since(frame: Frame, last_tick: int) -> list[list[int]]:
+    """Return count, tick and new line state of the records since a tick, and of the frame.
 
     In order of time; NONE where the line state did not change. Only edges at eyes and changes of
     that state tell what the belt does: chutes are emptied and slid into while it stands.
     """
     kinds, ticks = frame.events[:, EventColumn.KIND], frame.events[:, EventColumn.TICK]
     told = (kinds == EventKind.PARCEL_PASSED) | (kinds == EventKind.LINE_CHANGED)
-    behind = frame.events[told & (ticks > last_tick) & (ticks < frame.tick_100us)]
+    behind = frame.events[told & (ticks >= last_tick) & (ticks < frame.tick_100us)]
     behind = behind[np.argsort(behind[:, EventColumn.TICK], kind="stable")]
     looks = behind[:, (EventColumn.ENCODER, EventColumn.TICK, EventColumn.B)]
     looks[behind[:, EventColumn.KIND] != EventKind.LINE_CHANGED, 2] = NONE

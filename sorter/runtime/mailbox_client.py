@@ -15,6 +15,7 @@ from sorter.model.frames import Frame, Rows, ScanRead, Words, no_rows
 from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
 from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
+from sorter.runtime.scan_cadence import ScanCadence
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
@@ -100,6 +101,7 @@ class MailboxClient:
         self._raw_event_overflow = 0
         self._raw_scan_overflow = 0
         self._rings = RingReader(bus, mailbox, self._low_first, self._header, self._rows)
+        self._cadence = ScanCadence()
         self.window = CommandWindow(self._block, self._low_first, queue_capacity)
         self.heartbeat = -1
         self.plc_heartbeat_age_exchanges = 0
@@ -191,6 +193,7 @@ class MailboxClient:
         else:
             self.heartbeat = heartbeat
             self.plc_heartbeat_age_exchanges = 0
+            self._cadence.look(heartbeat, tick_100us)
         window = self.window
         if epoch == self._epoch:
             self._in_force = True
@@ -210,7 +213,7 @@ class MailboxClient:
         self._read_to = encoder_count, tick_100us
         return Frame(
             boot_id, line_state, encoder_count, tick_100us, events, scans, window.taken_over,
-            self.event_overflow, self.scan_overflow,
+            self.event_overflow, self.scan_overflow, self._cadence.stood_until_tick,
         )  # fmt: skip
 
     def _as_far_as_read(self, events: Rows) -> tuple[int, int]:
@@ -368,5 +371,6 @@ class MailboxClient:
         header[Header.LAST_SCAN] = self._scan_ack
         self.boots_seen += 1
         self._rings.restart()
+        self._cadence.restart()
         self._raw_event_overflow = self._raw_scan_overflow = 0
         self.heartbeat = -1

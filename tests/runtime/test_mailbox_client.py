@@ -44,6 +44,17 @@ async def test_first_frame_tells_the_state(word_order: str) -> None:
     assert not frame.scans
 
 
+async def test_a_frame_tells_until_when_the_program_stood() -> None:
+    bench = Bench()
+    client = client_of(bench)
+    for _ in range(5):
+        assert (await client.exchange(UNKNOWN, NO_COMMANDS)).stood_until_tick == 0
+    tick = bench.tick + 2_000
+    bench.plc.scan(bench.encoder, tick, bench.scans + 1)
+    frame = await client.exchange(UNKNOWN, NO_COMMANDS)
+    assert frame.stood_until_tick == frame.tick_100us == tick
+
+
 async def test_each_event_once_in_order_through_window_and_ring() -> None:
     bench = Bench(SMALL)
     client = client_of(bench)

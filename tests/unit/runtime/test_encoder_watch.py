@@ -156,6 +156,12 @@ def stopped_at(encoder: int, tick: int) -> list[int]:
     return row
 
 
+def started_at(encoder: int, tick: int) -> list[int]:
+    row = stopped_at(encoder, tick)
+    row[EventColumn.B] = EXECUTE
+    return row
+
+
 def passing(encoder: int, ticks: range, jump: int, at_tick: int, every: int) -> list[list[int]]:
     """Return edges on a belt that runs, with counts that jump at a tick."""
     start = ticks.start
@@ -260,3 +266,61 @@ def test_a_state_that_is_reported_again_does_not_say_that_the_belt_ran_before(la
         [],
         [EventKind.LINE_CHANGED],
     ]
+
+
+@pytest.mark.parametrize("stood_ticks", [150, 190, 200, 210, 2_000, 9_000])
+def test_a_belt_that_stood_with_the_plc_is_no_jump(stood_ticks: int) -> None:
+    """Nobody reports it, as the program that would stands; its heartbeat tells until when."""
+    encoder, tick = START
+    watch = watch_at()
+    behind = frame(encoder, tick + stood_ticks)
+    behind.stood_until_tick = tick + stood_ticks
+    assert len(watch.events(behind)) == 0
+    after = frame(encoder - 60, tick + stood_ticks + 100)
+    after.stood_until_tick = behind.stood_until_tick
+    assert len(watch.events(after)) == 1, "one from then on is"
+
+
+@pytest.mark.parametrize("stood_ticks", range(100, 300, 10))
+def test_a_short_stop_between_two_looks_is_not_held_against_the_next_ones(stood_ticks: int) -> None:
+    encoder, tick = START
+    watch = watch_at()
+    stop = stopped_at(encoder + 25, tick + 100)
+    start = started_at(encoder + 25, tick + 100 + stood_ticks)
+    looks = [frame(encoder + 30, tick + 120 + stood_ticks, stop, start)]
+    looks += [
+        frame(encoder + 30 + 12 * look, tick + 120 + stood_ticks + 50 * look)
+        for look in range(1, 20)
+    ]
+    assert sum(NoticeKind.ENCODER_JUMPED in kinds(watch.events(look)) for look in looks) == 0
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.8, 1.2])
+def test_a_slip_shows_in_what_a_new_controller_could_read_at_once(factor: float) -> None:
+    """No record says what the line's state is; but no edge comes to an eye on a standing belt."""
+    encoder, tick = START
+    slipped = [
+        edge(encoder + round((at - tick) * PER_TICK * factor), at)
+        for at in range(tick, tick + 9_000, 300)
+    ]
+    newest = slipped[-1]
+    told = unwatched().events(
+        frame(newest[EventColumn.ENCODER], newest[EventColumn.TICK], *slipped)
+    )
+    assert kinds(told).count(NoticeKind.ENCODER_JUMPED) >= 4
+
+
+@pytest.mark.parametrize("stop_is_lost", [False, True])
+def test_a_belt_that_starts_has_stood_before_also_when_its_stop_is_lost(
+    *, stop_is_lost: bool
+) -> None:
+    """With the stop at the tick up to which the frame before was read."""
+    encoder, tick = START
+    watch = watch_at()
+    watch.events(frame(encoder + 250, tick + 1_000, edge(encoder + 250, tick + 1_000)))
+    stop, start = stopped_at(encoder + 250, tick + 1_000), started_at(encoder + 250, tick + 3_000)
+    rows = [start, *passing(encoder + 250, range(tick + 3_000, tick + 9_000), 0, 0, 300)]
+    told = watch.events(
+        frame(encoder + 1_750, tick + 9_000, *(rows if stop_is_lost else [stop, *rows]))
+    )
+    assert NoticeKind.ENCODER_JUMPED not in kinds(told)
