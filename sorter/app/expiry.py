@@ -114,7 +114,7 @@ class ExpiredReturns:
         self._thread = threading.Thread(target=self._run, name="expired returns", daemon=True)
 
     def erase(self) -> None:
-        """Erase once, and log how many records it were."""
+        """Erase once, and log how many records it were and whether some may still be found."""
         log = structlog.get_logger()
         today = int(self._calendar_s()) // _SECONDS_A_DAY
         try:
@@ -125,6 +125,13 @@ class ExpiredReturns:
             return
         if erased.returns:
             log.info("returns_erased", returns=erased.returns, older_than_days=self._retention_days)
+        if not erased.traceless:
+            log.warning(
+                "erased_returns_left",
+                registry=str(self._path),
+                problem="another process is reading it: its files may still hold what was erased",
+                again_in_s=ERASE_PERIOD_S,
+            )
 
     def _run(self) -> None:
         while True:

@@ -21,8 +21,9 @@ from sorter.errors import ReturnsFileError
 from sorter.files import require_folder
 from sorter.host.barcode import read_payload
 from sorter.host.customers import CustomerHash
+from sorter.host.erasing import Erased
 from sorter.host.generate import escape_label, generate_returns, unescape_label
-from sorter.host.registry import AnnouncedReturn, Erased, Registry
+from sorter.host.registry import AnnouncedReturn, Registry
 from sorter.host.returns_file import import_csv, import_online_retail, write_csv
 from sorter.host.returns_lines import ImportReport
 from sorter.options import MOST_SEED, most
@@ -37,7 +38,7 @@ OTHER_KEY_REMEDY = (
     "name the file of that key with --reference-key; if it is lost, returns can only be erased by "
     "their labels (--label), or when their retention ends"
 )
-_STILL_IN_LOG = "another process is reading it, so its log still holds what was erased"
+_NOT_TRACELESS = "another process is reading it, so its files may still hold what was erased"
 
 RegistryOption = Annotated[
     Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
@@ -113,10 +114,14 @@ def import_file(
         with Registry.open(registry) as opened:
             expired = opened.erase_imported_before(today() - keep_days)
         if expired.returns:
-            left = "" if expired.traceless else f", but {_STILL_IN_LOG}; the next import empties it"
             report.remarks.append(
                 f"{counted(expired.returns, 'return')} imported more than {keep_days} days ago: "
-                f"erased{left}"
+                "erased"
+            )
+        if not expired.traceless:  # also of an earlier import, or of the controller
+            report.remarks.append(
+                f"{registry}: {_NOT_TRACELESS}; import again when that has ended, or run a "
+                "controller, which tries it every hour"
             )
     total = _records_in(registry)
     if as_json:
@@ -193,9 +198,9 @@ def forget(
     """Erase all returns of a customer, from the registry file and from its log.
 
     The reference is neither printed nor kept. Exit codes: 0 erased, 1 there was nothing to erase
-    (any more; the log is emptied all the same), 2 not erased, or not yet without a trace: there is
+    (any more, and nothing of it is left), 2 not erased, or not yet without a trace: there is
     no registry or no key, the key is not the one that references are stored under, or another
-    process kept the log from being emptied (run it again).
+    process kept the log from being emptied (run it again when that has ended).
     """
     text = sys.stdin.readline().rstrip("\r\n") if reference == "-" else reference
     if not text.strip():
@@ -205,7 +210,7 @@ def forget(
         if label:
             text = unescape_label(text)
             found = find(opened, text)
-            # Also what is not found: the log may still hold what an earlier call has erased.
+            # Also what is not found: the files may still hold what an earlier call has erased.
             erased = opened.erase_label(text if found is None else found.record.identity)
         else:
             customers = _customers(reference_key, needed=True)
@@ -229,11 +234,11 @@ def _report_erased(erased: Erased, registry: Path, key_problem: str, *, as_json:
     if as_json:
         typer.echo(json.dumps({"registry": str(registry), **asdict(erased)}))
     else:
-        emptied = "; its log is empty, so nothing that was erased before is left in it"
-        told = emptied if erased.traceless and not erased.returns else ""
+        gone = "; nothing that was erased before is left in its files"
+        told = gone if erased.traceless and not erased.returns else ""
         typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased{told}")
     if not erased.traceless:
-        raise ReturnsFileError(f"{registry}: {_STILL_IN_LOG}; run this again")
+        raise ReturnsFileError(f"{registry}: {_NOT_TRACELESS}; run this again when that has ended")
     if key_problem:
         raise ReturnsFileError(
             f"{registry}: what was stored under this key is erased, but {key_problem}; "

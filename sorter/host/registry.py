@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from sorter.errors import ReturnsFileError
 from sorter.files import JOURNAL_ID, NOT_A_FILE, REGISTRY_ID, may_be_database, mistaken_database
 from sorter.host.customers import CustomerHash
+from sorter.host.erasing import ERASURES_SCHEMA, NOTHING_ERASED, Erased, delete, empty_log
 from sorter.host.reference_keys import problem_of_key, refuse_other_key, remember_key
 from sorter.host.registry_errors import explained
 from sorter.model.codes import Grade, ReturnReason
@@ -110,22 +111,6 @@ class AnnouncedReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """What a deletion did.
-
-    Attributes
-    ----------
-    returns : int
-        Records deleted.
-    traceless : bool
-        Whether the log that held them could be emptied; another process may be reading it.
-    """
-
-    returns: int
-    traceless: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ImportCount:
     """What an import did to the registry."""
 
@@ -169,7 +154,7 @@ class Registry:
                 connection.execute("PRAGMA secure_delete = ON")
                 if is_new:
                     connection.execute("BEGIN IMMEDIATE")
-                    for statement in (_SCHEMA, *_INDEXES):
+                    for statement in (_SCHEMA, *_INDEXES, ERASURES_SCHEMA, NOTHING_ERASED):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                     connection.execute(f"PRAGMA application_id = {REGISTRY_ID}")
@@ -226,7 +211,7 @@ class Registry:
 
     def erase_customer(self, customer: bytes) -> Erased:
         """Delete all records with this keyed hash, without a trace."""
-        return self._erased(self._delete("customer = ? AND customer <> x''", customer))
+        return self._erase("customer = ? AND customer <> x''", customer)
 
     def problem_of_key(self, customers: CustomerHash) -> str:
         """Say that another key made the customer hashes in the file; empty when none did."""
@@ -235,24 +220,17 @@ class Registry:
 
     def erase_label(self, text: str) -> Erased:
         """Delete the record whose label or identity is exactly `text`, without a trace."""
-        return self._erased(self._delete("? IN (label, identity)", _storable(text)))
+        return self._erase("? IN (label, identity)", _storable(text))
 
     def erase_imported_before(self, day: int) -> Erased:
         """Delete all records imported before a day, counted from 1970-01-01, without a trace."""
-        return self._erased(self._delete("imported_day < ?", day))
+        return self._erase("imported_day < ?", day)
 
-    def _delete(self, where: str, value: bytes | str | int) -> int:
+    def _erase(self, where: str, value: bytes | str | int) -> Erased:
         with explained(self._name):
-            statement = f"DELETE FROM returns WHERE {where}"  # noqa: S608 - three fixed texts
-            deleted = self._connection.execute(statement, (value,)).rowcount
-        self._own_changes += bool(deleted)
-        return deleted
-
-    def _erased(self, deleted: int) -> Erased:
-        """Empty the log: until then it holds what has been overwritten in the file."""
-        with explained(self._name):
-            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return Erased(deleted, traceless=not busy)
+            deleted = delete(self._connection, where, value)
+            self._own_changes += bool(deleted)
+            return Erased(deleted, traceless=empty_log(self._connection))
 
     def lookup(self, text: str) -> AnnouncedReturn | None:
         """Return the record whose label or identity is exactly `text`."""

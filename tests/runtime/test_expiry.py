@@ -111,17 +111,26 @@ def test_they_are_erased_later_when_somebody_is_writing(one_return: Path) -> Non
         assert registry.count() == 0
 
 
-def test_what_a_reader_kept_in_the_log_is_gone_from_it_an_hour_later(one_return: Path) -> None:
+def test_what_a_reader_kept_in_the_log_is_told_and_gone_from_it_an_hour_later(
+    one_return: Path,
+) -> None:
     expired = ExpiredReturns(one_return, 1, lambda: days_later(2))
     log = one_return.with_name(one_return.name + "-wal")
     with closing(sqlite3.connect(one_return, isolation_level=None)) as looking:
         looking.execute("BEGIN")
         looking.execute("SELECT count(*) FROM returns").fetchone()
-        expired.erase()
-        assert log.stat().st_size > 0
+        for left in (["returns_erased", "erased_returns_left"], ["erased_returns_left"]):
+            with capture_logs() as logged:
+                expired.erase()
+            assert [one["event"] for one in logged] == left
+            said = logged[-1]
+            assert (said["log_level"], said["again_in_s"]) == ("warning", expiry.ERASE_PERIOD_S)
+            assert said["registry"] == str(one_return)
+            assert log.stat().st_size > 0
         looking.execute("COMMIT")
-        expired.erase()
-        assert log.stat().st_size == 0
+        with capture_logs() as logged:
+            expired.erase()
+        assert (log.stat().st_size, logged) == (0, [])
 
 
 def test_they_are_erased_again_and_again_while_the_line_runs(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner, Result
 from sorter.cli import build
 from sorter.commands import returns as command
 from sorter.errors import ConfigError, ReturnsFileError
+from sorter.host import erasing
 from sorter.host.customers import CustomerHash
 from sorter.host.registry import AnnouncedReturn, Registry
 from sorter.model.codes import Grade, ReturnReason
@@ -145,28 +148,23 @@ def test_a_reader_that_holds_the_log_is_said_and_running_it_again_helps(
 def test_running_it_again_empties_the_log_though_the_record_is_gone(
     imported: Path,
     key: Path,
-    impatient: None,
+    reader: sqlite3.Connection,
     arguments: tuple[str, ...],
     trace: bytes,
 ) -> None:
     """The reader stays connected, as a controller does: its end would empty the log as well."""
     options = ("--registry", imported, "--reference-key", key)
-    reader = sqlite3.connect(imported, isolation_level=None)
-    try:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM returns").fetchone()
-        for _ in range(2):  # also the second call must not say that all is done
-            result = run("forget", *arguments, *options)
-            assert isinstance(result.exception, ReturnsFileError), result.output
-            assert "run this again" in str(result.exception)
-            assert trace in content(imported)
-        reader.execute("COMMIT")
+    begin_to_read(reader)
+    for _ in range(2):  # also the second call must not say that all is done
         result = run("forget", *arguments, *options)
-        assert result.exit_code == 1
-        assert "0 returns erased; its log is empty" in result.output
-        assert trace not in content(imported)
-    finally:
-        reader.close()
+        assert isinstance(result.exception, ReturnsFileError), result.output
+        assert "run this again" in str(result.exception)
+        assert trace in content(imported)
+    reader.execute("COMMIT")
+    result = run("forget", *arguments, *options)
+    assert result.exit_code == 1
+    assert "0 returns erased; nothing that was erased before is left" in result.output
+    assert trace not in content(imported)
 
 
 def test_without_a_key_references_are_dropped_and_said_so(
@@ -249,23 +247,83 @@ def test_hashes_depend_on_the_key_and_hide_it() -> None:
     assert "aaaa" not in repr(one)
 
 
-def test_an_import_says_that_what_it_erased_is_still_in_the_log(
-    imported: Path, tmp_path: Path, impatient: None
+@pytest.fixture
+def one_more(tmp_path: Path, imported: Path) -> Callable[[], str]:
+    """Import one line more, and tell what the command says."""
+    file = tmp_path / "more.csv"
+    file.write_text(HEADER + line(2999, ""))
+    return lambda: shown(run("import", file, "--registry", imported, "--keep-days", "30"))
+
+
+@pytest.fixture
+def reader(imported: Path, impatient: None) -> Iterator[sqlite3.Connection]:
+    """A process that looks at the registry; it stays connected, as a controller does."""
+    with closing(sqlite3.connect(imported, isolation_level=None)) as connection:
+        yield connection
+
+
+def begin_to_read(reader: sqlite3.Connection) -> None:
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM returns").fetchone()
+
+
+def test_each_import_says_that_erased_returns_are_left_as_long_as_they_are(
+    imported: Path, reader: sqlite3.Connection, one_more: Callable[[], str]
 ) -> None:
-    connection = sqlite3.connect(imported, isolation_level=None)
-    try:
-        connection.execute("UPDATE returns SET imported_day = imported_day - 31 WHERE row <= 1000")
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM returns").fetchone()
-        file = tmp_path / "more.csv"
-        file.write_text(HEADER + line(2999, ""))
-        options = ("--registry", imported, "--keep-days", "30")
-        assert "its log still holds what was erased" in shown(run("import", file, *options))
-        connection.execute("COMMIT")
-        assert "log" not in shown(run("import", file, *options))
-        assert b"RMA000500" not in content(imported)
-    finally:
-        connection.close()
+    reader.execute("UPDATE returns SET imported_day = imported_day - 31 WHERE row <= 1000")
+    begin_to_read(reader)
+    said = one_more()
+    assert "1,000 returns imported more than 30 days ago: erased" in said
+    for _ in range(2):  # also those that erase nothing themselves
+        assert "its files may still hold what was erased" in said
+        assert b"RMA000500" in content(imported)
+        said = one_more()
+    reader.execute("COMMIT")
+    assert "note" not in one_more()
+    assert b"RMA000500" not in content(imported)
+    begin_to_read(reader)
+    assert "note" not in one_more()
+
+
+def test_a_busy_log_of_mere_imports_is_not_worth_a_word(
+    imported: Path, key: Path, reader: sqlite3.Connection, one_more: Callable[[], str]
+) -> None:
+    begin_to_read(reader)
+    assert "note" not in one_more()
+    assert imported.with_name(imported.name + "-wal").stat().st_size > 0
+    options = ("--registry", imported, "--reference-key", key)
+    assert run("forget", "nobody", *options).exit_code == 1
+
+
+def test_of_an_older_versions_registry_nobody_knows_until_its_log_was_emptied(
+    reader: sqlite3.Connection, one_more: Callable[[], str]
+) -> None:
+    reader.execute("DROP TABLE erasures")
+    begin_to_read(reader)
+    for _ in range(2):
+        assert "its files may still hold what was erased" in one_more()
+    reader.execute("COMMIT")
+    assert "note" not in one_more()
+    begin_to_read(reader)
+    assert "note" not in one_more()
+
+
+def test_a_log_that_cannot_be_noted_as_emptied_is_emptied_again(
+    imported: Path, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_of: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with Registry.open(imported) as registry:
+        with monkeypatch.context() as patched:
+            patched.setattr(erasing, "_remember_emptied", busy)
+            assert registry.erase_label("RMA000007").traceless
+        assert b"RMA000007" not in content(imported)
+        reader.execute("UPDATE returns SET units = 2")  # an empty log can always be emptied
+        begin_to_read(reader)
+        assert not registry.erase_label("RMA000007").traceless
+        reader.execute("COMMIT")
+        assert registry.erase_label("RMA000007").traceless
 
 
 def shown(result: Result) -> str:
