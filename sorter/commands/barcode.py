@@ -65,6 +65,8 @@ def barcode(
     the disposition, stream and chutes in the order in which they are tried, or the exception
     outlet. Nothing is sent to a line.
 
+    Without a line file there is no disposition, but the record of a registry that is named.
+
     Exit code 0: each payload identifies a parcel, 1: at least one does not (junk, wrong check
     digit, broken GS1 syntax, a product number alone) and is no label in the registry either, 2:
     configuration or registry cannot be used.
@@ -73,15 +75,18 @@ def barcode(
     readings = [read_payload(payload) for payload in payloads]
     with ExitStack() as stack:
         line = _open_line(stack, config, registry)
+        alone = None  # a registry that was named is asked without a line, too
+        if line is None and registry is not None:
+            alone = stack.enter_context(Registry.open(registry))
         results = [
-            _result(text, reading, _fate(line, (payload,)))
+            _result(text, reading, _fate(line, (payload,)), _known_to(alone, text))
             for text, reading, payload in zip(texts, readings, payloads, strict=True)
         ]
         together = _fate(line, tuple(payloads)) if len(payloads) > 1 else None
     if as_json:
         typer.echo(json.dumps({"codes": results, "together": together}))
     else:
-        _print(results, together)
+        _print(results, together, registry)
     if any(result["identity"] is None for result in results):
         raise typer.Exit(1)
 
@@ -100,6 +105,12 @@ def _open_line(stack: ExitStack, config: Path | None, registry: Path | None) -> 
         note = f"no return registry at {loaded.registry_path}: every return is unknown"
     host = RegistryHost(opened, loaded.policy, preload=0)
     return _Line(loaded, opened, host, note)
+
+
+def _known_to(registry: Registry | None, text: str) -> dict[str, Any] | None:
+    """Return the record of one code; None, too, without a registry to ask."""
+    found = None if registry is None else find(registry, unescape_label(text))
+    return None if found is None else announced_json(found)
 
 
 def _fate(line: _Line | None, codes: tuple[bytes, ...]) -> dict[str, Any] | None:
@@ -183,8 +194,13 @@ def _outlet(plan: SortPlan, cause: int) -> int:
     return plan.fallback_chute
 
 
-def _result(text: str, reading: BarcodeReading, fate: dict[str, Any] | None) -> dict[str, Any]:
-    record = fate["record"] if fate else None
+def _result(
+    text: str,
+    reading: BarcodeReading,
+    fate: dict[str, Any] | None,
+    known: dict[str, Any] | None,
+) -> dict[str, Any]:
+    record = fate["record"] if fate else known
     identity = record["identity"] if record else reading.identity
     return {
         "input": text,
@@ -195,11 +211,15 @@ def _result(text: str, reading: BarcodeReading, fate: dict[str, Any] | None) -> 
         "check": reading.check.value,
         "elements": {ai: escape_label(value) for ai, value in reading.elements.items()},
         "problem": reading.problem,
+        "record": record,
         "fate": fate,
     }
 
 
-def _print(results: Sequence[dict[str, Any]], together: dict[str, Any] | None) -> None:
+def _print(
+    results: Sequence[dict[str, Any]], together: dict[str, Any] | None, registry: Path | None
+) -> None:
+    """Print what is known of each code; `registry` is the one that was named."""
     for result in results:
         typer.echo(escape_label(unescape_label(result["input"])) or "(empty)")
         aim = f" ({result['symbology']})" if result["symbology"] else ""
@@ -212,6 +232,8 @@ def _print(results: Sequence[dict[str, Any]], together: dict[str, Any] | None) -
         if result["problem"]:
             _row("problem", result["problem"])
         _print_fate(result["fate"])
+        if result["fate"] is None:
+            _print_record(result["record"], f"none in {registry}" if registry else "")
     if together is not None:
         typer.echo("all of these on one parcel")
         _print_fate(together)
@@ -224,9 +246,7 @@ def _print_fate(fate: dict[str, Any] | None) -> None:
     _row("line", f"{fate['line']}: {fate['verdict'].replace('_', '-')}")
     if fate["note"]:
         _row("registry", fate["note"])
-    if fate["record"] is not None:
-        shown = ("label", "grade", "category", "reason", "hazmat", "value_cents", "country")
-        _row("record", ", ".join(f"{name} {fate['record'][name]}" for name in shown))
+    _print_record(fate["record"])
     groups = fate["groups"]
     if fate["exception"] is not None:
         _row("exception", f"{fate['exception']} -> chute {groups[0]['chutes'][0]}")
@@ -237,6 +257,13 @@ def _print_fate(fate: dict[str, Any] | None) -> None:
         via = "" if own else f" (overflow into {group['stream']})"
         _row(f"choice {number}", f"{', '.join(group['chutes'])}{via}")
     _row("else", f"recirculate, at most {fate['laps']} laps, then chute {fate['fallback']}")
+
+
+def _print_record(record: dict[str, Any] | None, otherwise: str = "") -> None:
+    shown = ("label", "grade", "category", "reason", "hazmat", "value_cents", "country")
+    text = ", ".join(f"{name} {record[name]}" for name in shown) if record else otherwise
+    if text:
+        _row("record", text)
 
 
 def _row(name: str, value: str) -> None:

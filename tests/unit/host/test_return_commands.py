@@ -272,6 +272,22 @@ def test_barcode_without_a_line_reads_the_code_only(call, tmp_path, monkeypatch)
     assert "name one with --config" in result.stdout
 
 
+def test_a_registry_that_is_named_is_asked_without_a_line(call, registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ("--registry", registry)
+    for notation in ("]C100340123450000000017", "00340123450000000017"):
+        shown = call("barcode", notation, *options).stdout
+        assert "name one with --config" in shown
+        assert "record       label ]C100340123450000000017, grade A" in shown
+        report = json.loads(call("barcode", notation, *options, "--json").stdout)
+        assert report["codes"][0]["fate"] is None
+        assert report["codes"][0]["record"]["value_cents"] == 4500
+    unknown = call("barcode", "RR002373858DE", *options)
+    assert (unknown.exit_code, f"record       none in {registry}" in unknown.stdout) == (0, True)
+    with pytest.raises(ReturnsFileError, match="no return registry there"):
+        call("barcode", "RR002373858DE", "--registry", tmp_path / "nowhere.sqlite")
+
+
 def test_a_line_without_registry_says_so(call, tmp_path):
     for name in ("line.yaml", "sort_plan.yaml", "returns_policy.yaml"):
         folder = tmp_path / "config"
