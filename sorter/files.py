@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -24,11 +25,52 @@ DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """What a file that is damaged or does not answer raises: Python's module decodes SQLite's messages,
 and a message may quote the damaged bytes."""
 
+_DAMAGE: Final = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_ERROR,
+)
+_NOT_DECODED: Final = "Could not decode to UTF-8"
+_COLUMN: Final = re.compile(rf"{_NOT_DECODED} column '(\w{{1,40}})'")
+_LONGEST_WORDS: Final = 120
+
 
 def database_code(error: BaseException | None) -> int:
     """Return SQLite's code for the kind of an error; 0 for what is none of SQLite's."""
     # Extended codes keep the kind of error in their lowest byte.
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)) & 0xFF
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether an error is about what a database file holds, not about the disk or the moment.
+
+    Our statements are right and so is what they store: when SQLite finds fault with either (no such
+    column, a row twice where there can be one), the file holds something else than it should.
+    """
+    return _damaged_text(error) or database_code(error) in _DAMAGE
+
+
+def database_words(error: BaseException) -> str:
+    """Return what SQLite says, in one line, without the damaged text that it may quote.
+
+    What is no error of SQLite's is said as it is.
+    """
+    text = str(error)
+    if not isinstance(error, DATABASE_ERRORS):
+        return text
+    if _damaged_text(error):
+        column = _COLUMN.search(text)
+        return f"damaged text in the column {column[1]}" if column else "damaged text"
+    line = text.partition("\n")[0]
+    return line if len(line) <= _LONGEST_WORDS else f"{line[:_LONGEST_WORDS]}..."
+
+
+def _damaged_text(error: BaseException | None) -> bool:
+    """Say whether bytes are no text: of a cell Python's module says so itself, without a code."""
+    return isinstance(error, UnicodeDecodeError) or (
+        isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_DECODED)
+    )
 
 
 def open_regular(path: Path | str) -> BinaryIO:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from sorter.errors import RegistryUnusable, ReturnsFileError
-from sorter.files import DATABASE_ERRORS
+from sorter.files import DATABASE_ERRORS, database_words
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.registry import FactsRow, Registry
 from sorter.model.frames import ScanRead
@@ -179,7 +179,7 @@ class LateAsker:
             return self._ask_within(PRELOAD_DEADLINE_S, newest)
         except UNANSWERED as error:
             self._answers_at_all = False  # until the thread gets through
-            self.problem = str(error)
+            self.problem = database_words(error)
             return self.changes, []
 
     @property
@@ -226,7 +226,7 @@ class LateAsker:
             self._generation = generation
         except FILE_ERRORS as error:
             self._answers_at_all = False
-            self.problem = str(error)
+            self.problem = database_words(error)
             self._generation = -1  # whatever was not answered is asked again
             self._close()
         else:

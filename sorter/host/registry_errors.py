@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sorter.errors import RegistryUnusable
-from sorter.files import DATABASE_ERRORS, database_code
+from sorter.files import DATABASE_ERRORS, database_code, database_words, is_damage
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except (*DATABASE_ERRORS, OSError) as error:
-        problem = (isinstance(error, OSError) and error.strerror) or error
+        problem = (isinstance(error, OSError) and error.strerror) or database_words(error)
         raise RegistryUnusable(
             f"{name}: the return registry cannot be used ({problem}); {_remedy(error)}"
         ) from error
@@ -35,6 +35,6 @@ def _remedy(error: Exception) -> str:
         return "another process is writing it: try again when that has ended"
     if kind == sqlite3.SQLITE_FULL:
         return "make room on its disk"
-    if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if is_damage(error):
         return "name another file, or import the returns into a new one"
     return "its folder must be there and both may be written; correct that, or name another file"

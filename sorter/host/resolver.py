@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from sorter.files import database_words
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.late import FILE_ERRORS, AnswerT, LateAsker, find_record
 from sorter.host.registry import FactsRow, Registry, identity_hash
@@ -214,9 +215,10 @@ class RegistryHost:
             return facts
         try:
             label = code.decode()
-            record = self._ask(lambda registry: registry.facts_of(label))
         except UnicodeDecodeError:
             return None
+        try:
+            record = self._ask(lambda registry: registry.facts_of(label))
         except FILE_ERRORS as error:
             self._failed(error)
             return facts  # however old
@@ -252,4 +254,4 @@ class RegistryHost:
     def _failed(self, error: Exception) -> None:
         """Count a look-up that failed."""
         self.lookup_errors += 1
-        self.last_error = str(error)
+        self.last_error = database_words(error)

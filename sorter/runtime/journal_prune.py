@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
-from sorter.files import DATABASE_ERRORS
+from sorter.files import DATABASE_ERRORS, database_words
 from sorter.runtime.journal_checks import damaged
 from sorter.runtime.journal_refusals import is_refusal
 from sorter.runtime.journal_retention import Limits, Retention
@@ -54,10 +54,11 @@ def prune_journal(path: Path, limits: Limits, now_s: float) -> dict[str, Any]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         after = retention.size_bytes()
     except DATABASE_ERRORS as error:
+        why = database_words(error)
         if not is_refusal(error):
-            raise damaged(path, "the file", str(error)) from error
+            raise damaged(path, "the file", why) from error
         raise JournalError(
-            f"{path}: cannot be pruned ({error}); check free space and permissions, and try again"
+            f"{path}: cannot be pruned ({why}); check free space and permissions, and try again"
         ) from error
     except (TypeError, ValueError) as error:
         raise damaged(path, "a number in the file", str(error)) from error
@@ -95,7 +96,7 @@ def _first_damage(connection: sqlite3.Connection, what: str) -> str:
     except DATABASE_ERRORS as error:
         if is_refusal(error):
             raise
-        return str(error)
+        return database_words(error)
     if found == "ok":
         return ""
     return str(found).removeprefix("*** in database main ***").strip().partition("\n")[0]

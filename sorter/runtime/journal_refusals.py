@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from sorter.errors import JournalError, JournalRefused
-from sorter.files import database_code
+from sorter.files import database_code, database_words
 
 _REFUSALS: Final = (
     sqlite3.SQLITE_FULL,
@@ -20,7 +20,6 @@ _REFUSALS: Final = (
 """What says something about the disk or the moment, and nothing against the file."""
 _FULL_DISK: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 """What a full disk makes SQLite say: also of a file beside the journal that cannot be made."""
-_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_refusal(error: Exception) -> bool:
@@ -33,11 +32,6 @@ def may_be_full_disk(error: BaseException | None) -> bool:
     return database_code(error) in _FULL_DISK
 
 
-def is_damage(error: Exception) -> bool:
-    """Say whether an error is about what the file holds."""
-    return isinstance(error, UnicodeDecodeError) or database_code(error) in _DAMAGE
-
-
 def kind_of(error: Exception) -> type[JournalError]:
     """Return :class:`JournalRefused` when there may be more luck another time."""
     return JournalRefused if is_refusal(error) else JournalError
@@ -46,6 +40,6 @@ def kind_of(error: Exception) -> type[JournalError]:
 def writing_failed(path: str, error: Exception) -> JournalError:
     """Return the error for a journal that could not be written."""
     return kind_of(error)(
-        f"{path}: cannot be written ({error}); events are no longer acknowledged. Check "
-        "free space and permissions, then restart the controller"
+        f"{path}: cannot be written ({database_words(error)}); events are no longer acknowledged. "
+        "Check free space and permissions, then restart the controller"
     )

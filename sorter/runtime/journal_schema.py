@@ -20,8 +20,16 @@ import sqlite3
 from typing import Final
 
 from sorter.errors import JournalError
-from sorter.files import DATABASE_ERRORS, JOURNAL_ID, NOT_A_FILE, may_be_database, mistaken_database
-from sorter.runtime.journal_refusals import is_damage, kind_of
+from sorter.files import (
+    DATABASE_ERRORS,
+    JOURNAL_ID,
+    NOT_A_FILE,
+    database_words,
+    is_damage,
+    may_be_database,
+    mistaken_database,
+)
+from sorter.runtime.journal_refusals import kind_of
 from sorter.runtime.journal_retention import RETENTION_SCHEMA
 from sorter.runtime.journal_snapshots import SNAPSHOT_SCHEMA
 from sorter.version import software_version
@@ -121,15 +129,14 @@ def connect_writable(path: str, synchronous: str) -> sqlite3.Connection:
 
 def cannot_open(path: str, error: Exception) -> JournalError:
     """Return the error for a file that SQLite cannot open, or cannot make sense of."""
+    why = database_words(error)
     if is_damage(error):
-        # What Python says of bytes that are no text quotes them, line after line.
-        why = "damaged text" if isinstance(error, UnicodeDecodeError) else str(error)
         return JournalError(
             f"{path}: is damaged, or no journal ({why}); put a copy of it back, or move it away: "
             "the controller makes a new one"
         )
     return kind_of(error)(  # of a full disk it is a refusal
-        f"{path}: cannot be opened as a journal ({error}); check the path, its permissions and the "
+        f"{path}: cannot be opened as a journal ({why}); check the path, its permissions and the "
         "free space"
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorter.errors import JournalError
-from sorter.files import DATABASE_ERRORS, NOT_A_FILE
+from sorter.files import DATABASE_ERRORS, NOT_A_FILE, database_words
 from sorter.ports import Acknowledged
 from sorter.runtime.journal_checks import damaged, json_object, texts, whole_numbers
 from sorter.runtime.journal_codec import Step, decode_group, open_group, reads_of
@@ -121,7 +121,8 @@ class JournalReader:
                 yield row
         except DATABASE_ERRORS as error:
             raise JournalError(
-                f"{self.path}: cannot be read ({error}); restore the journal from a copy"
+                f"{self.path}: cannot be read ({database_words(error)}); restore the journal "
+                "from a copy"
             ) from error
 
     def line_name(self) -> str:
@@ -144,8 +145,8 @@ class JournalReader:
             yield from read_snapshots(self._connection, run.run)
         except DATABASE_ERRORS as error:
             raise JournalError(
-                f"{self.path}: its snapshots cannot be read ({error}); restore the journal from a "
-                "copy"
+                f"{self.path}: its snapshots cannot be read ({database_words(error)}); restore the "
+                "journal from a copy"
             ) from error
 
     def _runs(self, which: str) -> list[Run]:

@@ -196,6 +196,18 @@ def test_damage_that_the_message_quotes(journal: Path, use: Callable[[Path], obj
         use(journal)
 
 
+def test_damaged_text_is_not_repeated(journal: Path) -> None:
+    with sqlite3.connect(journal) as database:
+        database.execute("UPDATE run_files SET content = CAST(x'ff' || content AS TEXT)")
+    database.close()
+    with pytest.raises(JournalError) as refused, JournalReader(journal) as reader:
+        reader.files(1)
+    assert str(refused.value) == (
+        f"{journal}: cannot be read (damaged text in the column content); restore the journal "
+        "from a copy"
+    )
+
+
 def test_a_reader_closed_early_leaves_nothing_behind(journal: Path) -> None:
     """Filters turn what Python ignores in a destructor into an error."""
     with JournalReader(journal) as reader:
