@@ -102,7 +102,11 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise TruthFileError(f"{path}: the truth ledger cannot be read: {error}") from error
+        problem = (isinstance(error, OSError) and error.strerror) or "it is no text"
+        raise TruthFileError(
+            f"{path}: the truth ledger cannot be read ({problem}); name another file with --truth, "
+            "or delete this one to begin a new ledger"
+        ) from error
     lines = []
     # Half a line behind the last line feed is what a killed writer leaves.
     for number, written in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):

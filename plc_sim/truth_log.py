@@ -17,13 +17,15 @@ this concerns.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sorter.files import without_waiting
 
 from . import cells as c
+from .continuation import TruthFileError
 from .truth import PLC_RESTART, REMOVED, TruthLedger
 
 
@@ -36,11 +38,18 @@ class TruthLog:
     ledger : TruthLedger
     elapsed_s : float
         For how long parcels had come before, by the lines that wrote the file so far.
+
+    Raises
+    ------
+    TruthFileError
+        The file cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path, ledger: TruthLedger, elapsed_s: float = 0.0) -> None:
-        _drop_half_a_line(path)
-        self._file = open(path, "a", encoding="utf-8", opener=without_waiting)  # noqa: SIM115 - closed by close()
+        self._path = path
+        with _explained(path):
+            _drop_half_a_line(path)
+            self._file = open(path, "a", encoding="utf-8", opener=without_waiting)  # noqa: SIM115 - closed by close()
         self._ledger = ledger
         self._elapsed_s = elapsed_s
         self._put_on = 0
@@ -56,11 +65,12 @@ class TruthLog:
         lately_ended : sequence of int
             Parcels whose last record perhaps nobody has read.
         """
-        for number in on_belt:
-            self._write({"ended": number, "end": REMOVED, "at_s": self._elapsed_s})
-        for number in (*on_belt, *lately_ended):
-            self._write({"noted": number, "fault": PLC_RESTART})
-        self._file.flush()
+        with _explained(self._path):
+            for number in on_belt:
+                self._write({"ended": number, "end": REMOVED, "at_s": self._elapsed_s})
+            for number in (*on_belt, *lately_ended):
+                self._write({"noted": number, "fault": PLC_RESTART})
+            self._file.flush()
 
     def update(self) -> None:
         """Write what has happened since the last time."""
@@ -70,19 +80,23 @@ class TruthLog:
         if put_on == self._put_on and logged == self._logged:
             return
         at_s = round(self._elapsed_s + ledger.at_s, 3)
-        for row in memory.order[self._put_on :].tolist():
-            self._write(ledger.put_on(row) | {"at_s": at_s})
-        entries = memory.log_from(self._logged).tolist()
-        boot_ids = ledger.boots_of(self._logged, logged).tolist()
-        for entry, boot_id in zip(entries, boot_ids, strict=True):
-            self._write(self._line(entry, boot_id) | {"at_s": at_s})
-        self._put_on, self._logged = put_on, logged
-        self._file.flush()
+        with _explained(self._path):
+            for row in memory.order[self._put_on :].tolist():
+                self._write(ledger.put_on(row) | {"at_s": at_s})
+            entries = memory.log_from(self._logged).tolist()
+            boot_ids = ledger.boots_of(self._logged, logged).tolist()
+            for entry, boot_id in zip(entries, boot_ids, strict=True):
+                self._write(self._line(entry, boot_id) | {"at_s": at_s})
+            self._put_on, self._logged = put_on, logged
+            self._file.flush()
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        self.update()
-        self._file.close()
+        with _explained(self._path):
+            try:
+                self.update()
+            finally:
+                self._file.close()
 
     def _line(self, entry: list[int], boot_id: int) -> dict[str, Any]:
         row, kind, source, a, b = entry
@@ -100,6 +114,18 @@ class TruthLog:
 
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the file system raises into one sentence for people."""
+    try:
+        yield
+    except OSError as error:
+        raise TruthFileError(
+            f"{path}: the truth ledger cannot be written ({error.strerror or error}); name a file "
+            "with --truth that may be written, in a folder that is there and on a disk with room"
+        ) from error
 
 
 def _drop_half_a_line(path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -169,5 +171,32 @@ def test_a_pipe_that_nobody_reads_is_refused_as_ledger(tmp_path):
     pipe = tmp_path / "truth.jsonl"
     os.mkfifo(pipe)
     assert read_continuation(pipe) == Continuation()
-    with pytest.raises(OSError, match="a pipe or socket that nobody reads"):
+    with pytest.raises(TruthFileError, match="a pipe or socket that nobody reads"):
         TruthLog(pipe, rig(0).truth)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [(".", "Is a directory"), ("none/truth", "No such file or directory")]
+)
+def test_what_cannot_be_a_ledger_is_named_with_what_to_do(tmp_path, name, problem):
+    path = tmp_path / name
+    says = re.escape(f"{path}: the truth ledger cannot be written ({problem}); name a file ")
+    with pytest.raises(TruthFileError, match=f"^{says}"):
+        TruthLog(path, rig(0).truth)
+
+
+def test_a_ledger_that_is_no_text_is_named_with_what_to_do(tmp_path):
+    file = tmp_path / "truth.jsonl"
+    file.write_bytes(b"\xff\n")
+    with pytest.raises(TruthFileError, match=r"cannot be read \(it is no text\); name another"):
+        read_continuation(file)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_disk_that_fills_up_is_named():
+    mini = started(3)
+    log = TruthLog(Path("/dev/full"), mini.rig.truth)
+    mini.run(8.0)
+    for write in (log.update, log.close):
+        with pytest.raises(TruthFileError, match=r"/dev/full: .* \(No space left on device\); "):
+            write()
