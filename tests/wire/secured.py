@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import shutil
 import ssl
@@ -34,6 +35,7 @@ HOSTS = ("localhost", "127.0.0.1")
 def made_folder() -> Path:
     """What `sorter certs init` makes; shared by all tests of a run, so never changed by one."""
     folder = Path(mkdtemp(prefix="sorter-certs-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # there are keys in it
     make_folder(folder, CertsPlan(), utc_now())
     return folder
 

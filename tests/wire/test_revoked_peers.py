@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -117,3 +120,16 @@ async def test_a_revoked_user_certificate_is_refused_on_a_good_channel(
     async with served("opcua", folder) as dial:
         assert not await is_let_in(dial(spare, **login))
         assert await is_let_in(dial(spare))
+
+
+def test_the_keys_made_for_the_tests_go_with_the_process() -> None:
+    made = "from secured import made_folder; folder = made_folder(); print(folder, folder.is_dir())"
+    shown = subprocess.run(
+        [sys.executable, "-c", made],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    folder, there = shown.stdout.split()
+    assert (there, Path(folder).exists()) == ("True", False)
