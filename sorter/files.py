@@ -36,6 +36,10 @@ _COLUMN: Final = re.compile(rf"{_NOT_DECODED} column '(\w{{1,40}})'")
 _LONGEST_WORDS: Final = 120
 
 
+class DamagedRow(sqlite3.DatabaseError):
+    """A row holds what nobody can have stored: SQLite does not look at each cell it reads."""
+
+
 def database_code(error: BaseException | None) -> int:
     """Return SQLite's code for the kind of an error; 0 for what is none of SQLite's."""
     # Extended codes keep the kind of error in their lowest byte.
@@ -48,7 +52,8 @@ def is_damage(error: BaseException | None) -> bool:
     Our statements are right and so is what they store: when SQLite finds fault with either (no such
     column, a row twice where there can be one), the file holds something else than it should.
     """
-    return _damaged_text(error) or database_code(error) in _DAMAGE
+    known = isinstance(error, DamagedRow) or database_code(error) in _DAMAGE
+    return known or _damaged_text(error)
 
 
 def database_words(error: BaseException) -> str:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from sorter.errors import RegistryUnusable, ReturnsFileError
-from sorter.files import DATABASE_ERRORS, database_words
+from sorter.files import DATABASE_ERRORS, DamagedRow, database_words
 from sorter.host.barcode import BarcodeReading, read_payload
-from sorter.host.registry import FactsRow, Registry
+from sorter.host.registry import Registry
+from sorter.host.registry_rows import FactsRow
 from sorter.model.frames import ScanRead
 
 PERIOD_S: Final = 0.05
@@ -248,6 +249,9 @@ class LateAsker:
                 continue
             try:
                 found = _records_of(registry, passage.scan)
+            except DamagedRow:
+                self.given_up += 1  # asked again it would say the same, and keep others waiting
+                continue
             except BaseException:
                 self._keep(passages[index:])
                 raise

@@ -22,6 +22,7 @@ from sorter.host.customers import CustomerHash
 from sorter.host.erasing import ERASURES_SCHEMA, NOTHING_ERASED, Erased, delete, empty_log
 from sorter.host.reference_keys import problem_of_key, refuse_other_key, remember_key
 from sorter.host.registry_errors import explained
+from sorter.host.registry_rows import FactsRow, can_be, check_others, checked
 from sorter.model.codes import Grade, ReturnReason
 from sorter.model.returns import ReturnRecord
 
@@ -72,9 +73,6 @@ _FACTS: Final = (
 )
 _FACTS_BY_LABEL: Final = _FACTS + " WHERE label = ?"
 _FACTS_BY_IDENTITY: Final = _FACTS + " WHERE identity = ?"
-
-FactsRow = tuple[str, int, int, str, int, int, int, str, int]
-"""Label, identity hash and what a decision needs, as :meth:`Registry.facts_of` gives them."""
 
 
 def identity_hash(identity: str) -> int:
@@ -243,22 +241,19 @@ class Registry:
 
     def facts_of(self, label: str) -> FactsRow | None:
         """Return what a decision needs about the parcel with this label; about 5 us."""
-        row: FactsRow | None = self._connection.execute(
-            _FACTS_BY_LABEL, (_storable(label),)
-        ).fetchone()
-        return row
+        row = self._connection.execute(_FACTS_BY_LABEL, (_storable(label),)).fetchone()
+        return None if row is None else checked(row)
 
     def facts_of_identity(self, identity: str) -> FactsRow | None:
         """Return what a decision needs about the parcel with this identity."""
-        row: FactsRow | None = self._connection.execute(
-            _FACTS_BY_IDENTITY, (_storable(identity),)
-        ).fetchone()
-        return row
+        row = self._connection.execute(_FACTS_BY_IDENTITY, (_storable(identity),)).fetchone()
+        return None if row is None else checked(row)
 
     def all_facts(self, limit: int) -> Iterator[FactsRow]:
-        """Yield the newest `limit` rows of facts."""
+        """Yield the newest `limit` rows of facts, without those that cannot be."""
         with explained(self._name):
-            yield from self._connection.execute(_FACTS + " ORDER BY row DESC LIMIT ?", (limit,))
+            newest = self._connection.execute(_FACTS + " ORDER BY row DESC LIMIT ?", (limit,))
+            yield from filter(can_be, newest)
 
     def count(self) -> int:
         """Return how many records there are."""
@@ -363,6 +358,8 @@ def _to_row(announced: AnnouncedReturn) -> tuple[Any, ...]:
 
 
 def _from_row(row: tuple[Any, ...]) -> AnnouncedReturn:
+    checked(row[1:10])
+    check_others(row[:1], row[10:])
     record = ReturnRecord(
         identity=row[0],
         label=row[1],

@@ -18,7 +18,8 @@ import numpy as np
 from sorter.files import database_words
 from sorter.host.barcode import BarcodeReading, read_payload
 from sorter.host.late import FILE_ERRORS, AnswerT, LateAsker, find_record
-from sorter.host.registry import FactsRow, Registry, identity_hash
+from sorter.host.registry import Registry, identity_hash
+from sorter.host.registry_rows import FactsRow
 from sorter.host.verdict import MAX_CODES_LOOKED_AT, judge
 from sorter.model.codes import NONE, ScanVerdict
 from sorter.model.columns import SCAN_WIDTH, ScanColumn

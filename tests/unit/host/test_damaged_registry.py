@@ -65,6 +65,75 @@ def rename_a_column(path: Path) -> None:
     change(path, "ALTER TABLE returns RENAME COLUMN country TO countrx")
 
 
+def empty_a_cell(path: Path, name: str = "grade") -> None:
+    """As one damaged bit of a row does it: SQLite looks at NOT NULL when it writes."""
+    strict, lax = f"{name} INTEGER NOT NULL", f"{name} INTEGER         "
+    for statement in (
+        f"UPDATE sqlite_schema SET sql = replace(sql, '{strict}', '{lax}')",
+        f"UPDATE returns SET {name} = NULL WHERE label = 'RMA1'",
+        f"UPDATE sqlite_schema SET sql = replace(sql, '{lax}', '{strict}')",
+    ):
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(statement)
+
+
+def empty_another_cell(path: Path) -> None:
+    empty_a_cell(path, "length_mm")
+
+
+def set_a_cell(what: str) -> Callable[[Path], None]:
+    return lambda path: change(path, f"UPDATE returns SET {what} WHERE label = 'RMA1'")
+
+
+IMPOSSIBLE = [
+    empty_a_cell,
+    *(set_a_cell(f"{name} = {value}") for name in ("grade", "reason") for value in (-1, 5)),
+    set_a_cell("hazmat = 2"),
+]
+
+
+@pytest.mark.parametrize("damage", IMPOSSIBLE)
+@pytest.mark.parametrize("preload", [0, 10])
+def test_a_line_takes_a_parcel_with_an_impossible_record_for_unknown(
+    path: Path, damage: Callable[[Path], None], preload: int
+) -> None:
+    """It ended with a traceback, at each start anew."""
+    damage(path)
+    host = RegistryHost(LateAsker(path), POLICY, preload)
+    rows = host.resolve([ScanRead(n, 2, 300, 400, (f"RMA{n}".encode(),)) for n in (1, 2)])
+    assert rows[:, ScanColumn.KNOWN].tolist() == [0, 1]
+    assert "a return record holds what none can hold" in host.problem
+
+
+def test_an_impossible_record_keeps_no_other_parcel_waiting(path: Path) -> None:
+    empty_a_cell(path)
+    asker = LateAsker(path)
+    host = RegistryHost(asker, POLICY, preload=10)
+    host.resolve([ScanRead(n, 2, 300, 400, (f"RMA{n}".encode(),)) for n in (1, 2, 3)])
+    with Registry.open(path) as registry:
+        registry.import_many([announced("RMA3")])
+    asker.ask()
+    assert [scan.seq for scan in host.late_reads()] == [3]
+    assert (host.reachable, host.figures()["given_up"], asker.waiting) == (True, 1, 0)
+
+
+@pytest.mark.parametrize("damage", [*IMPOSSIBLE, empty_another_cell])
+def test_an_impossible_record_is_said_to_be_damage(
+    path: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(path)
+    problem = f"a return record holds what none can hold.*{REMEDY}"
+    with Registry.open(path) as registry:
+        for read in (lambda: registry.lookup("RMA1"), lambda: list(registry)):
+            with pytest.raises(RegistryUnusable, match=problem):
+                read()
+        assert registry.lookup("RMA2") == announced("RMA2")
+    with Registry.open(path) as registry:  # importing it again mends it
+        registry.import_many([announced("RMA1")])
+        assert registry.lookup("RMA1") == announced("RMA1")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
