@@ -23,6 +23,10 @@ Protocol = Literal["modbus", "opcua"]
 
 PARCELS: Final = 80
 RATE_PARCELS_PER_H: Final = 20_000.0
+SLOW_RATE_PARCELS_PER_H: Final = 5_000.0
+"""The other runs have the line crowded; with this they have parcels come for longer than a lap, so
+that new ones meet those that go round."""
+SLOW_SHARE: Final = 0.5
 SPEED: Final = 4.0
 MODBUS_SHARE: Final = 0.7
 MOST_FAULTS: Final = 5
@@ -118,11 +122,12 @@ def draw_story(
     """
     draw = np.random.default_rng((0xC4A05, seed))
     drawn: Protocol = "modbus" if draw.random() < MODBUS_SHARE else "opcua"
-    shape = LineShape.of(load_yaml_model(line, LineFile), parcels, RATE_PARCELS_PER_H)
+    rate = SLOW_RATE_PARCELS_PER_H if draw.random() < SLOW_SHARE else RATE_PARCELS_PER_H
+    shape = LineShape.of(load_yaml_model(line, LineFile), parcels, rate)
     count = int(draw.integers(1, MOST_FAULTS + 1))
     chosen = draw.choice(len(CATALOGUE), size=count)
     faults = [draw_fault(CATALOGUE[index], draw, shape) for index in chosen.tolist()]
-    return Story(seed, protocol or drawn, parcels, RATE_PARCELS_PER_H, speed, tuple(faults))
+    return Story(seed, protocol or drawn, parcels, rate, speed, tuple(faults))
 
 
 def read_story(file: Path, seed: int, *, parcels: int, speed: float, protocol: Protocol) -> Story:
