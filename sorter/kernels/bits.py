@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sorter.model.codes import ChuteBit
-from sorter.model.tracking import Attention
+from sorter.model.tracking import Attention, Doubt
 
 OPEN: Final = int(ChuteBit.OPEN)
 FULL: Final = int(ChuteBit.FULL)
@@ -18,3 +18,11 @@ ROUTE: Final = int(Attention.ROUTE)
 AIM: Final = int(Attention.AIM)
 AGAIN: Final = int(Attention.AGAIN)
 RECONSIDER: Final = FACTS | ROUTE
+
+ENTRY_AWAITED: Final = int(Doubt.ENTRY_AWAITED)
+EYE_MISSED: Final = int(Doubt.EYE_MISSED)
+ALIKE: Final = int(Doubt.ALIKE)
+UNLIKE: Final = int(Doubt.UNLIKE)
+OTHER_WEIGHT: Final = int(Doubt.OTHER_WEIGHT)
+DOUBTFUL_WAY: Final = ENTRY_AWAITED | EYE_MISSED
+"""It was not followed without a gap to the edge that was taken for its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sorter.kernels.bits import RECONSIDER
+from sorter.kernels.bits import ENTRY_AWAITED, RECONSIDER
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_cancel, add_outcome
 from sorter.kernels.tracking import forget_parcel
@@ -108,12 +108,14 @@ def add_command_late(
 def divert_missed(
     parcels: Rows, row: int, registers: Rows, chute_state: Rows, outcomes: Rows, encoder: int
 ) -> None:
-    """End a pass in which the parcel went by its chute.
+    """End a pass in which the parcel went by its chute, as far as anybody knows.
 
-    If the PLC never fired, it had not accepted the command in time.
+    If the PLC never fired, it had not accepted the command in time. That the parcel went by is not
+    sure before an eye sees it: the record of its entry may have been lost.
     """
     if parcels[ParcelColumn.STATE, row] == ParcelState.COMMANDED:
         add_command_late(parcels, row, registers, outcomes, encoder)
+    parcels[ParcelColumn.DOUBTS, row] |= ENTRY_AWAITED
     missed = PassResult.MISSED
     end_pass(parcels, row, registers, chute_state, outcomes, missed, NONE, encoder)
 

@@ -178,7 +178,8 @@ def take_event(
 
 
 @kernel(
-    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
+    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
 def take_scan(
     scan: Rows,
@@ -186,7 +187,11 @@ def take_scan(
     now: int,
     registers: Rows,
     line: Rows,
+    eyes: Rows,
     scanners: Rows,
+    scales: Rows,
+    chute_state: Rows,
+    commands: Rows,
     outcomes: Rows,
 ) -> None:
     """Hand one scanner result to its parcel; count it when it is not of this time."""
@@ -195,7 +200,10 @@ def take_scan(
     if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
         registers[Register.MALFORMED_REPORTS] += 1
     else:
-        parcel_scanned(scan, parcels, now, registers, line, scanners, outcomes)
+        parcel_scanned(
+            scan, parcels, now, registers, line, eyes, scanners, scales, chute_state, commands,
+            outcomes,
+        )  # fmt: skip
 
 
 @kernel("void(int64[::1])", inline=True)
@@ -276,7 +284,10 @@ def decide_frame(
     if registers[Register.RESENDS] > 0 and line_state == LineState.EXECUTE:
         send_again(parcels, registers)
     for index in range(scans.shape[0]):
-        take_scan(scans[index], parcels, now, registers, line, scanners, outcomes)
+        take_scan(
+            scans[index], parcels, now, registers, line, eyes, scanners, scales, chute_state,
+            commands, outcomes,
+        )  # fmt: skip
     housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
     assign(
         parcels, now, registers, line, eyes, chutes, chute_state, cell_groups, group_starts,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sorter.kernels.attention import committed
 from sorter.kernels.bits import AIM, FACTS, RECONSIDER
+from sorter.kernels.claims import compare_measures, is_another, note_claim, without_another
 from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
@@ -175,7 +176,9 @@ def parcel_passed(
         registers[Register.DUPLICATE_REPORTS] += 1
         return
     if row != NONE:
+        gap = parcels[ParcelColumn.MISSED_EYES, row] > 0 or parcels[ParcelColumn.EYE, row] != eye
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
+        note_claim(parcels, row, eyes, eye, encoder, length, int(gap))
         return
     row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
     if row == NONE:
@@ -207,8 +210,12 @@ def parcel_measured(
         registers[Register.STRAY_MEASUREMENTS] += 1
         return
     weight_g = event[EventColumn.B] * 10
-    parcels[ParcelColumn.WIDTH_MM, row] = event[EventColumn.A] >> 16
-    parcels[ParcelColumn.HEIGHT_MM, row] = event[EventColumn.A] & 0xFFFF
+    width_mm = event[EventColumn.A] >> 16
+    height_mm = event[EventColumn.A] & 0xFFFF
+    compare_measures(parcels, row, width_mm, height_mm, weight_g)
+    parcels[ParcelColumn.CLAIM_SCALE, row] = scale
+    parcels[ParcelColumn.WIDTH_MM, row] = width_mm
+    parcels[ParcelColumn.HEIGHT_MM, row] = height_mm
     parcels[ParcelColumn.WEIGHT_G, row] = weight_g
     parcels[ParcelColumn.SCALE_TRAVEL, row] = NONE
     parcels[ParcelColumn.ATTENTION, row] |= FACTS
@@ -229,8 +236,8 @@ def take_facts(scan: Rows, parcels: Rows, row: int) -> None:
 def merge_scan(scan: Rows, parcels: Rows, row: int) -> int:
     """Join a scan result to a parcel; return the verdict it amounts to.
 
-    A read replaces a no-read, the same identity again changes nothing, another identity is a
-    conflict for good.
+    A read replaces a no-read, the same identity again changes nothing but ends all doubt, another
+    identity is a conflict for good.
     """
     verdict = int(scan[ScanColumn.VERDICT])
     before = parcels[ParcelColumn.VERDICT, row]
@@ -240,6 +247,8 @@ def merge_scan(scan: Rows, parcels: Rows, row: int) -> int:
         return verdict
     if before == ScanVerdict.READ and verdict == ScanVerdict.READ:
         if scan[ScanColumn.IDENTITY] == parcels[ParcelColumn.IDENTITY, row]:
+            parcels[ParcelColumn.DOUBTS, row] = 0
+            parcels[ParcelColumn.CLAIM_EYE, row] = NONE
             return verdict
         verdict = ScanVerdict.CONFLICT
     if before == ScanVerdict.CONFLICT:
@@ -284,7 +293,8 @@ def host_answered(
 
 
 @kernel(
-    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])"
+    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
 def parcel_scanned(
     scan: Rows,
@@ -292,7 +302,11 @@ def parcel_scanned(
     now: int,
     registers: Rows,
     line: Rows,
+    eyes: Rows,
     scanners: Rows,
+    scales: Rows,
+    chute_state: Rows,
+    commands: Rows,
     outcomes: Rows,
 ) -> None:
     """Take in a scanner result, possibly without a code; or a late answer about an earlier one."""
@@ -308,6 +322,11 @@ def parcel_scanned(
     encoder = scan[ScanColumn.ENCODER]
     position = scanners[StationColumn.POSITION, scanner]
     row = nearest_parcel(parcels, registers[Register.ROWS], line, position, 0, encoder, NONE)
+    if row != NONE and is_another(scan, parcels, row):
+        row = without_another(
+            parcels, row, registers, line, eyes, scanners, scales, chute_state, commands, outcomes,
+            encoder, now,
+        )  # fmt: skip
     if row == NONE:
         registers[Register.STRAY_SCANS] += 1
         return

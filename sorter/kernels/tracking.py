@@ -55,14 +55,15 @@ def nearest_parcel(
         Latched count.
     length : int
         Length seen. -1: scanner or scale, which see no length and may report late, so that the
-        parcel may have been seen farther down already.
+        parcel may have been seen farther down already. Of two parcels in question they mean
+        rather one that its last eye has seen.
     """
     loop = line[LineField.LOOP_COUNTS]
     window = line[LineField.WINDOW]
     tolerance = line[LineField.LENGTH_TOLERANCE]
     offset = encoder - point - delay
     best = NONE
-    best_distance = window + 1
+    best_rank = 2 * (window + 1)
     best_id = 0
     for row in range(rows):
         parcel = parcels[ParcelColumn.ID, row]
@@ -74,9 +75,10 @@ def nearest_parcel(
             continue  # it would have been seen, or lost, in the rounds between
         deviation = wrapped(ahead, loop)
         distance = abs(deviation)
-        if distance > window or distance > best_distance:
-            continue
-        if distance == best_distance and parcel > best_id:
+        rank = distance
+        if length < 0 and parcels[ParcelColumn.MISSED_EYES, row] > 0:
+            rank += window + 1
+        if distance > window or rank > best_rank or (rank == best_rank and parcel > best_id):
             continue
         if length >= 0:
             if abs(length - parcels[ParcelColumn.LENGTH, row]) > tolerance:
@@ -85,7 +87,7 @@ def nearest_parcel(
             if behind > 0 or (behind == 0 and delay == 0):
                 continue
         best = row
-        best_distance = distance
+        best_rank = rank
         best_id = parcel
     return best
 
@@ -213,6 +215,7 @@ def open_parcel(
         ParcelColumn.UNEXPECTED,
         ParcelColumn.ATTENTION,
         ParcelColumn.FIRE,
+        ParcelColumn.DOUBTS,
     ):
         parcels[column, row] = 0
     end = travel + loop if loop > 0 else line[LineField.LENGTH_COUNTS]

@@ -82,7 +82,7 @@ class Cause(IntEnum):
     LINE_END = 11
     """Ran off the end of a line without being diverted."""
     MISTRACKED = 12
-    """Expected at several eyes in a row, never seen."""
+    """Expected at several eyes in a row, never seen; or what was taken for it was another one."""
     PLC_RESTARTED = 13
     ZONE_CLEARED = 14
     """An operator took it off the belt."""

@@ -50,6 +50,21 @@ class Attention(IntFlag):
     """The controller was restarted: nobody knows whether its last command reached the PLC."""
 
 
+class Doubt(IntFlag):
+    """What speaks against the edge at an inducting eye having been this parcel's."""
+
+    ENTRY_AWAITED = 1
+    """It was to enter a chute since an eye saw it last, and no entry was reported."""
+    EYE_MISSED = 2
+    """The eye before had not seen it."""
+    ALIKE = 4
+    """For it: a scale found the same weight and size again."""
+    UNLIKE = 8
+    """A scale found another weight or size."""
+    OTHER_WEIGHT = 16
+    """A scale found a weight that no scale takes for the one before."""
+
+
 class ParcelColumn(IntEnum):
     """Tracked parcels, ``int64[len(ParcelColumn), capacity]``; a row with ID 0 is free."""
 
@@ -92,6 +107,11 @@ class ParcelColumn(IntEnum):
     DOUBTFUL = 36  # 1: a cleared zone may have had it; not seen since
     SCAN_SEQ = 37  # sequence of the scan result that identified it, -1: none
     RESEND = 38  # Resend: whether its command was refused because the line stood
+    DOUBTS = 39  # Doubt
+    CLAIM_EYE = 40  # inducting eye whose edge was taken for its own; -1: none, or a label proved it
+    CLAIM_COUNT = 41  # count of that edge
+    CLAIM_LENGTH = 42  # length seen there, counts
+    CLAIM_SCALE = 43  # scale that has measured it since, -1: none
 
 
 class Register(IntEnum):
