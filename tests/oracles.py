@@ -17,7 +17,7 @@ def explains(
     parcels: list[Record], line: Record, point: int, delay: int, count: int, length: int | None
 ) -> int | None:
     """The id of the parcel that explains an edge seen at `count`, or None."""
-    found: list[tuple[int, int]] = []
+    found: list[tuple[bool, int, int]] = []
     for parcel in parcels:
         best = min(
             passes(parcel["anchor"], point, line["loop"]), key=lambda p: abs(p[0] + delay - count)
@@ -31,8 +31,8 @@ def explains(
             seen = parcel["seen_travel"]
             if best[1] < seen or (best[1] == seen and delay == 0):
                 continue
-        found.append((distance, parcel["id"]))
-    return min(found)[1] if found else None
+        found.append((length is None and parcel["missed_eyes"] > 0, distance, parcel["id"]))
+    return min(found)[2] if found else None
 
 
 def reachable(parcel: Record, chute: Record, line: Record, now: int) -> tuple[int, int] | None:

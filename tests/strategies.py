@@ -32,6 +32,7 @@ def parcel_records(draw: st.DrawFn, now: int, loop: int, parcel_id: int) -> dict
         "anchor": now - travel,
         "length": draw(st.integers(80, 700)),
         "seen_travel": seen,
+        "missed_eyes": draw(st.sampled_from([0, 0, 1])),
         "induct": induct,
         "lap": lap,
         "travel": travel,

@@ -66,6 +66,7 @@ def parcel_table(records: list[dict], loop: int) -> np.ndarray:
             (ParcelColumn.ANCHOR, "anchor"),
             (ParcelColumn.LENGTH, "length"),
             (ParcelColumn.SEEN_TRAVEL, "seen_travel"),
+            (ParcelColumn.MISSED_EYES, "missed_eyes"),
             (ParcelColumn.INDUCT_TRAVEL, "induct"),
             (ParcelColumn.LAP, "lap"),
             (ParcelColumn.WIDTH_MM, "width"),

@@ -46,6 +46,17 @@ UNTOLD: list[dict[str, Any]] = [
 ]
 """Faults after which nobody can tell the controller where a parcel went."""
 
+UNREPORTED: dict[str, tuple[int, list[dict[str, Any]]]] = {
+    "entry": (20, [{"kind": "event_dropped", "at_s": 6, "events": ["chute_entered"], "times": 1}]),
+    "clearing": (
+        6,
+        [
+            {"kind": "jam", "at_s": 17, "zone": "sort_A1", "clear_after_s": 3},
+            {"kind": "event_dropped", "at_s": 10, "for_s": 20, "events": ["zone_cleared"]},
+        ],
+    ),
+}
+"""Seeds and faults after which a parcel is inducted in the place of one that is gone."""
 
 MISCOUNTED: list[dict[str, Any]] = [
     *({"kind": "encoder_jump", "at_s": 10, "jump_mm": mm} for mm in (100, 400, -400, -20_000)),
@@ -94,6 +105,22 @@ def test_what_nobody_told_is_given_up_and_nothing_else(
     for line in parcels:
         assert "the controller says lost" in line
         assert noted in line
+
+
+@pytest.mark.parametrize("lost", UNREPORTED)
+def test_a_new_parcel_in_the_place_of_one_that_left_unreported_is_not_taken_for_it(
+    tmp_path: Path, lost: str
+) -> None:
+    seed, faults = UNREPORTED[lost]
+    path, journal = tmp_path / "scenario.yaml", tmp_path / "journal.sqlite"
+    described = yaml.safe_load(SCENARIO.read_text())
+    path.write_text(yaml.safe_dump({**described, "line": str(LINE), "faults": faults}))
+    summary = simulate(path, parcels=250, seed=seed, journal_path=journal)
+    assert summary["unaccounted"] == 0, summary["details"]
+    parcels = [line for line in summary["details"] if line.startswith("parcel ")]
+    assert all("the controller says lost" in line for line in parcels), parcels
+    assert "multi_read_conflict" not in summary["by_cause"]
+    assert replay(journal).identical
 
 
 @pytest.mark.parametrize("fault", MISCOUNTED, ids=name_of)
