@@ -13,7 +13,6 @@ from __future__ import annotations
 from sorter.kernels.bits import (
     ALIKE,
     DOUBTFUL_WAY,
-    ENTRY_AWAITED,
     EYE_MISSED,
     OTHER_WEIGHT,
     UNLIKE,
@@ -21,11 +20,17 @@ from sorter.kernels.bits import (
 from sorter.kernels.closing import close_parcel
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import open_parcel, wrapped
+from sorter.kernels.tracking import (
+    is_another_unread,
+    open_parcel,
+    patience,
+    station_ahead,
+    wrapped,
+)
 from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
 from sorter.model.columns import EyeColumn, LineField, ScanColumn
 from sorter.model.frames import Rows
-from sorter.model.tracking import ParcelColumn, Register
+from sorter.model.tracking import NEVER, ParcelColumn, Register
 
 SAME_WEIGHT_G = 40
 SAME_WEIGHT_PARTS = 50
@@ -37,9 +42,32 @@ OTHER_WEIGHT_PARTS = 10
 """Two weighings that differ by more than both are of two parcels, even if all else is in order."""
 
 
-@kernel("void(int64[:, ::1], int64, int64[:, ::1], int64, int64, int64, int64)")
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1])")
+def claim_due(parcels: Rows, row: int, line: Rows, scanners: Rows) -> int:
+    """Return the count by which the next scanner has told whom the eye has just seen."""
+    travel = parcels[ParcelColumn.SEEN_TRAVEL, row]
+    loop = line[LineField.LOOP_COUNTS]
+    end = travel + loop if loop > 0 else line[LineField.LENGTH_COUNTS]
+    scanner = station_ahead(scanners, travel, end, loop)
+    if scanner == NONE:
+        return NEVER
+    return int(parcels[ParcelColumn.ANCHOR, row] + scanner) + patience(parcels, row, line)
+
+
+@kernel(
+    "void(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64[:, ::1], int64, int64, int64,"
+    " int64)"
+)
 def note_claim(
-    parcels: Rows, row: int, eyes: Rows, eye: int, encoder: int, length: int, gap: int
+    parcels: Rows,
+    row: int,
+    line: Rows,
+    eyes: Rows,
+    scanners: Rows,
+    eye: int,
+    encoder: int,
+    length: int,
+    gap: int,
 ) -> None:
     """Note that an edge was taken for a parcel's; `gap` = 1: an eye before had not seen it.
 
@@ -55,6 +83,9 @@ def note_claim(
         parcels[ParcelColumn.CLAIM_COUNT, row] = encoder
         parcels[ParcelColumn.CLAIM_LENGTH, row] = length
         parcels[ParcelColumn.CLAIM_SCALE, row] = NONE
+        parcels[ParcelColumn.CLAIM_DUE, row] = NEVER
+        if doubts & DOUBTFUL_WAY:
+            parcels[ParcelColumn.CLAIM_DUE, row] = claim_due(parcels, row, line, scanners)
     elif parcels[ParcelColumn.CLAIM_EYE, row] == NONE:
         doubts = 0
     parcels[ParcelColumn.DOUBTS, row] = doubts
@@ -96,20 +127,15 @@ def is_another(scan: Rows, parcels: Rows, row: int) -> int:
     claimed = parcels[ParcelColumn.CLAIM_EYE, row] != NONE
     if not claimed and parcels[ParcelColumn.MISSED_EYES, row] <= 0:
         return 0
-    doubts = parcels[ParcelColumn.DOUBTS, row]
-    way = doubts & DOUBTFUL_WAY
     read = scan[ScanColumn.VERDICT] == ScanVerdict.READ
-    if read and parcels[ParcelColumn.VERDICT, row] == ScanVerdict.READ:
-        if scan[ScanColumn.IDENTITY] == parcels[ParcelColumn.IDENTITY, row]:
-            return 0
-        if way != 0:
-            return 1 if doubts & ALIKE == 0 else 0
-        return 1 if doubts & OTHER_WEIGHT else 0
-    if way == 0:
+    if not read or parcels[ParcelColumn.VERDICT, row] != ScanVerdict.READ:
+        return is_another_unread(parcels, row)
+    if scan[ScanColumn.IDENTITY] == parcels[ParcelColumn.IDENTITY, row]:
         return 0
-    if doubts & OTHER_WEIGHT:
-        return 1
-    return 1 if way == ENTRY_AWAITED | EYE_MISSED and doubts & ALIKE == 0 else 0
+    doubts = parcels[ParcelColumn.DOUBTS, row]
+    if doubts & DOUBTFUL_WAY:
+        return 1 if doubts & ALIKE == 0 else 0
+    return 1 if doubts & OTHER_WEIGHT else 0
 
 
 @kernel(

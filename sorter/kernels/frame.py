@@ -288,7 +288,10 @@ def decide_frame(
             scans[index], parcels, now, registers, line, eyes, scanners, scales, chute_state,
             commands, outcomes,
         )  # fmt: skip
-    housekeeping(parcels, now, registers, line, eyes, chutes, chute_state, commands, outcomes)
+    housekeeping(
+        parcels, now, registers, line, eyes, scanners, scales, chutes, chute_state, commands,
+        outcomes,
+    )  # fmt: skip
     assign(
         parcels, now, registers, line, eyes, chutes, chute_state, cell_groups, group_starts,
         group_chutes, overflow, outlets, window_days, rules, rows, near, choices, commands,

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from sorter.kernels.bits import RECONSIDER, ROUTE
+from sorter.kernels.claims import without_another
 from sorter.kernels.closing import close_parcel, divert_missed
 from sorter.kernels.jit import kernel
 from sorter.kernels.rows import add_outcome
-from sorter.kernels.tracking import entry_due, eye_due, facts_due, lap_due, next_eye, set_due
+from sorter.kernels.tracking import (
+    entry_due,
+    eye_due,
+    facts_due,
+    is_another_unread,
+    lap_due,
+    next_eye,
+    set_due,
+)
 from sorter.model.codes import NONE, Cause, FinalDisposition, OutcomeKind, ScanVerdict
 from sorter.model.columns import LineField
 from sorter.model.frames import Rows
@@ -144,8 +153,35 @@ def parcel_overdue(
 
 
 @kernel(
+    "int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
+)
+def left_in_doubt(
+    parcels: Rows,
+    row: int,
+    now: int,
+    registers: Rows,
+    line: Rows,
+    eyes: Rows,
+    scanners: Rows,
+    scales: Rows,
+    chute_state: Rows,
+    commands: Rows,
+    outcomes: Rows,
+) -> int:
+    """Close a parcel when another is in its place, although no scanner said so; return 1 then."""
+    if parcels[ParcelColumn.CLAIM_DUE, row] > now or not is_another_unread(parcels, row):
+        return 0
+    without_another(
+        parcels, row, registers, line, eyes, scanners, scales, chute_state, commands, outcomes,
+        now, now,
+    )  # fmt: skip
+    return 1
+
+
+@kernel(
     "void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1], int64[:, ::1])"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
 def housekeeping(
     parcels: Rows,
@@ -153,6 +189,8 @@ def housekeeping(
     registers: Rows,
     line: Rows,
     eyes: Rows,
+    scanners: Rows,
+    scales: Rows,
     chutes: Rows,
     chute_state: Rows,
     commands: Rows,
@@ -164,6 +202,11 @@ def housekeeping(
         if parcels[ParcelColumn.DUE, row] <= now and parcels[ParcelColumn.ID, row] != 0:
             if registers[Register.OUTCOMES] + SPARE_OUTCOMES > outcomes.shape[0]:
                 return
+            if left_in_doubt(
+                parcels, row, now, registers, line, eyes, scanners, scales, chute_state, commands,
+                outcomes,
+            ):  # fmt: skip
+                continue  # the other one may be in this very row
             parcel_overdue(
                 parcels, row, now, registers, line, eyes, chutes, chute_state, commands, outcomes
             )

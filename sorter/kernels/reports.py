@@ -36,6 +36,7 @@ from sorter.model.tracking import (
     EDGE_EYES,
     EYE_BITS,
     FIRST_EDGE,
+    NEVER,
     REGISTERS,
     REMEMBERED_EDGES,
     ParcelColumn,
@@ -178,7 +179,7 @@ def parcel_passed(
     if row != NONE:
         gap = parcels[ParcelColumn.MISSED_EYES, row] > 0 or parcels[ParcelColumn.EYE, row] != eye
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
-        note_claim(parcels, row, eyes, eye, encoder, length, int(gap))
+        note_claim(parcels, row, line, eyes, scanners, eye, encoder, length, int(gap))
         return
     row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
     if row == NONE:
@@ -330,6 +331,7 @@ def parcel_scanned(
     if row == NONE:
         registers[Register.STRAY_SCANS] += 1
         return
+    parcels[ParcelColumn.CLAIM_DUE, row] = NEVER
     verdict = merge_scan(scan, parcels, row)
     parcels[ParcelColumn.ATTENTION, row] |= FACTS
     parcels[ParcelColumn.DUE, row] = 0

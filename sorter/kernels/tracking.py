@@ -8,6 +8,7 @@ order in which parcels entered, so one failed divert cannot shift the others.
 
 from __future__ import annotations
 
+from sorter.kernels.bits import ALIKE, DOUBTFUL_WAY, OTHER_WEIGHT
 from sorter.kernels.jit import kernel
 from sorter.model.codes import NONE
 from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
@@ -207,6 +208,7 @@ def open_parcel(
     parcels[ParcelColumn.EYE, row] = eye
     parcels[ParcelColumn.SEEN_TRAVEL, row] = travel
     parcels[ParcelColumn.INDUCT_TRAVEL, row] = travel
+    parcels[ParcelColumn.CLAIM_DUE, row] = NEVER
     for column in (
         ParcelColumn.ROUND,
         ParcelColumn.MISSED_EYES,
@@ -318,6 +320,18 @@ def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
     return int(due)
 
 
+@kernel("int64(int64[:, ::1], int64)")
+def is_another_unread(parcels: Rows, row: int) -> int:
+    """Return 1 when way and weight alone say that another parcel is in the place of this one."""
+    doubts = parcels[ParcelColumn.DOUBTS, row]
+    way = doubts & DOUBTFUL_WAY
+    if way == 0:
+        return 0
+    if doubts & OTHER_WEIGHT:
+        return 1
+    return 1 if way == DOUBTFUL_WAY and doubts & ALIKE == 0 else 0
+
+
 @kernel("void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
 def set_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, chutes: Rows) -> None:
     """Write down when housekeeping must look at this parcel next."""
@@ -326,6 +340,8 @@ def set_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, ch
         entry_due(parcels, row, line, chutes),
         lap_due(parcels, row, line, chutes),
     )
+    if is_another_unread(parcels, row):
+        due = min(due, parcels[ParcelColumn.CLAIM_DUE, row])
     if parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED:
         due = min(due, facts_due(parcels, row, line))
     parcels[ParcelColumn.DUE, row] = due

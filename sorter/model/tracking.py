@@ -112,6 +112,7 @@ class ParcelColumn(IntEnum):
     CLAIM_COUNT = 41  # count of that edge
     CLAIM_LENGTH = 42  # length seen there, counts
     CLAIM_SCALE = 43  # scale that has measured it since, -1: none
+    CLAIM_DUE = 44  # count at which no scan result counts as one without a label
 
 
 class Register(IntEnum):

@@ -244,3 +244,31 @@ def test_an_answer_of_the_host_about_the_lost_one_is_not_the_new_ones() -> None:
     line.scans(at=line.now, trailing=0, seq=1)
     assert line.told == story
     assert line.counted("UNUSED_ANSWERS") == 1
+
+
+@pytest.mark.parametrize(
+    ("way", "grams", "another"),
+    [
+        (both, None, True),
+        (both, 500, False),
+        (entry_awaited, 2_000, True),
+        (followed, 2_000, False),
+    ],
+)
+def test_when_the_scanner_says_nothing_way_and_weight_decide(
+    way: object, grams: int | None, another: bool
+) -> None:
+    line = TinyLine()
+    old = way(line)  # type: ignore[operator]
+    there = in_its_place(line, old)
+    if grams is not None:
+        there.weighs(grams)
+    line.runs_to(there.at("top") + 1_200)
+    assert (old.end == "LOST: MISTRACKED") == another
+    assert line.newest_parcel == old.id + another
+    if another:
+        there.id = line.newest_parcel
+        assert "CLASSIFIED NO_READ" in there.story
+        assert there.bound_for == "no_read"
+        there.scans("side", identity=NEW).passes("gate")
+        assert there.bound_for == "shelf_a"
