@@ -24,5 +24,6 @@ EYE_MISSED: Final = int(Doubt.EYE_MISSED)
 ALIKE: Final = int(Doubt.ALIKE)
 UNLIKE: Final = int(Doubt.UNLIKE)
 OTHER_WEIGHT: Final = int(Doubt.OTHER_WEIGHT)
+EDGE_OFF: Final = int(Doubt.EDGE_OFF)
 DOUBTFUL_WAY: Final = ENTRY_AWAITED | EYE_MISSED
 """It was not followed without a gap to the edge that was taken for its own."""

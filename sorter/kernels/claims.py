@@ -13,6 +13,7 @@ from __future__ import annotations
 from sorter.kernels.bits import (
     ALIKE,
     DOUBTFUL_WAY,
+    EDGE_OFF,
     EYE_MISSED,
     OTHER_WEIGHT,
     UNLIKE,
@@ -37,9 +38,32 @@ SAME_WEIGHT_PARTS = 50
 """Two weighings that differ by no more than this, or this part of the weight, may be of one parcel:
 twice what a belt scale may err."""
 SAME_SIZE_MM = 15
+WELL_FITTING_LENGTH_PARTS = 4
+"""An eye finds the length of one parcel again within this part of the tolerance."""
 OTHER_WEIGHT_G = 100
 OTHER_WEIGHT_PARTS = 10
 """Two weighings that differ by more than both are of two parcels, even if all else is in order."""
+
+
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1], int64, int64, int64)")
+def doubts_at_edge(
+    parcels: Rows, row: int, line: Rows, eyes: Rows, eye: int, encoder: int, length: int
+) -> int:
+    """Return what speaks against an edge that fits a parcel; called before its place is corrected.
+
+    Where it fits as badly as chance would have it, in the outer part of window or tolerance, it
+    is off.
+    """
+    doubts = 0
+    if parcels[ParcelColumn.MISSED_EYES, row] > 0 or parcels[ParcelColumn.EYE, row] != eye:
+        doubts |= EYE_MISSED
+    travel = encoder - parcels[ParcelColumn.ANCHOR, row] - parcels[ParcelColumn.ROUND, row]
+    deviation = wrapped(travel - eyes[EyeColumn.POSITION, eye], line[LineField.LOOP_COUNTS])
+    longer = length - parcels[ParcelColumn.LENGTH, row]
+    tolerance = line[LineField.LENGTH_TOLERANCE] // WELL_FITTING_LENGTH_PARTS
+    if 2 * abs(deviation) > line[LineField.WINDOW] or abs(longer) > tolerance:
+        doubts |= EDGE_OFF
+    return doubts
 
 
 @kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1])")
@@ -67,18 +91,16 @@ def note_claim(
     eye: int,
     encoder: int,
     length: int,
-    gap: int,
+    found: int,
 ) -> None:
-    """Note that an edge was taken for a parcel's; `gap` = 1: an eye before had not seen it.
+    """Note that an edge was taken for a parcel's, and the doubts `found` about it.
 
     Where no parcel can be new, seeing one where it is expected ends the doubt that it is there.
     Whether it is the right one, if that was in question before, only its label can say.
     """
     doubts = parcels[ParcelColumn.DOUBTS, row]
     if eyes[EyeColumn.INDUCTS, eye] == 1:
-        doubts &= ~ALIKE
-        if gap:
-            doubts |= EYE_MISSED
+        doubts = doubts & ~ALIKE | found
         parcels[ParcelColumn.CLAIM_EYE, row] = eye
         parcels[ParcelColumn.CLAIM_COUNT, row] = encoder
         parcels[ParcelColumn.CLAIM_LENGTH, row] = length

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from sorter.kernels.attention import committed
 from sorter.kernels.bits import AIM, FACTS, RECONSIDER
-from sorter.kernels.claims import compare_measures, is_another, note_claim, without_another
+from sorter.kernels.claims import (
+    compare_measures,
+    doubts_at_edge,
+    is_another,
+    note_claim,
+    without_another,
+)
 from sorter.kernels.closing import divert_missed
 from sorter.kernels.divert import firing_distance
 from sorter.kernels.jit import kernel
@@ -177,9 +183,9 @@ def parcel_passed(
         registers[Register.DUPLICATE_REPORTS] += 1
         return
     if row != NONE:
-        gap = parcels[ParcelColumn.MISSED_EYES, row] > 0 or parcels[ParcelColumn.EYE, row] != eye
+        doubts = doubts_at_edge(parcels, row, line, eyes, eye, encoder, length)
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
-        note_claim(parcels, row, line, eyes, scanners, eye, encoder, length, int(gap))
+        note_claim(parcels, row, line, eyes, scanners, eye, encoder, length, doubts)
         return
     row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
     if row == NONE:

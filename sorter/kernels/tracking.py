@@ -8,7 +8,14 @@ order in which parcels entered, so one failed divert cannot shift the others.
 
 from __future__ import annotations
 
-from sorter.kernels.bits import ALIKE, DOUBTFUL_WAY, OTHER_WEIGHT
+from sorter.kernels.bits import (
+    ALIKE,
+    DOUBTFUL_WAY,
+    EDGE_OFF,
+    ENTRY_AWAITED,
+    EYE_MISSED,
+    OTHER_WEIGHT,
+)
 from sorter.kernels.jit import kernel
 from sorter.model.codes import NONE
 from sorter.model.columns import ChuteColumn, EyeColumn, LineField, StationColumn
@@ -322,14 +329,15 @@ def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
 
 @kernel("int64(int64[:, ::1], int64)")
 def is_another_unread(parcels: Rows, row: int) -> int:
-    """Return 1 when way and weight alone say that another parcel is in the place of this one."""
+    """Return 1 when all but a label says that another parcel is in the place of this one.
+
+    Diverters fail more often than records are lost: that no entry was reported does not suffice.
+    """
     doubts = parcels[ParcelColumn.DOUBTS, row]
-    way = doubts & DOUBTFUL_WAY
-    if way == 0:
-        return 0
-    if doubts & OTHER_WEIGHT:
+    if doubts & DOUBTFUL_WAY and doubts & OTHER_WEIGHT:
         return 1
-    return 1 if way == DOUBTFUL_WAY and doubts & ALIKE == 0 else 0
+    off = doubts & (EYE_MISSED | EDGE_OFF)
+    return 1 if doubts & ENTRY_AWAITED and off and doubts & ALIKE == 0 else 0
 
 
 @kernel("void(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")

@@ -63,6 +63,8 @@ class Doubt(IntFlag):
     """A scale found another weight or size."""
     OTHER_WEIGHT = 16
     """A scale found a weight that no scale takes for the one before."""
+    EDGE_OFF = 32
+    """Place or length fitted, but not well."""
 
 
 class ParcelColumn(IntEnum):

@@ -48,10 +48,10 @@ def both(line: TinyLine, **facts: int | str) -> Parcel:
     return parcel
 
 
-def in_its_place(line: TinyLine, old: Parcel, off: int = 40) -> Parcel:
+def in_its_place(line: TinyLine, old: Parcel, off: int = 40, longer: int = 10) -> Parcel:
     """A parcel at the induction where the old one is expected; its edge is taken for the old's."""
     old.comes_round()
-    there = line.parcel(at=old.at("induct") + off, length=330)
+    there = line.parcel(at=old.at("induct") + off, length=old.length + longer)
     there.passes("induct")
     assert old.story[-1] == "SEEN induct"
     return there
@@ -103,6 +103,25 @@ def test_label_and_weight_say_whether_it_is_another_parcel(
     assert line.newest_parcel == old.id + another
     conflict = label == NEW and not another
     assert ("SCANNED CONFLICT" in old.story) == conflict
+
+
+@pytest.mark.parametrize(
+    ("way", "off", "longer", "another"),
+    [
+        (entry_awaited, 45, 15, False),
+        (entry_awaited, -46, 0, True),
+        (entry_awaited, 0, -16, True),
+        (eye_missed, 80, 50, False),
+        (followed, 80, 50, False),
+    ],
+)
+def test_an_edge_that_fits_badly_tells_where_no_label_does(
+    way: object, off: int, longer: int, another: bool
+) -> None:
+    line = TinyLine()
+    old = way(line)  # type: ignore[operator]
+    in_its_place(line, old, off, longer).scans(verdict="NO_READ")
+    assert (old.end == "LOST: MISTRACKED") == another
 
 
 def test_the_new_parcel_has_a_record_from_its_own_edge_on() -> None:
