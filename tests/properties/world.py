@@ -122,7 +122,8 @@ class World:
             thing.latched.append(event(EventKind.PARCEL_PASSED, index, at, thing.length))
             self.post(trailing, thing.latched[-1])
         elif kind == "scale":
-            thing.latched.append(event(EventKind.PARCEL_MEASURED, 0, at, 200 << 16 | 100, 100))
+            weight = 100 + 20 * (thing.length % 5)  # of neighbours, often another one; 10 g
+            thing.latched.append(event(EventKind.PARCEL_MEASURED, 0, at, 200 << 16 | 100, weight))
             self.post(trailing, thing.latched[-1])
         elif kind == "scanner":
             if self.blind_scans:
