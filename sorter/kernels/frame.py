@@ -101,13 +101,26 @@ def malformed(
     return 0
 
 
-@kernel("void(int64[::1], int64[::1])", inline=True)
-def line_changed(event: Rows, registers: Rows) -> None:
+@kernel(
+    "void(int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1],"
+    " int64[:, ::1])"
+)
+def line_changed(
+    event: Rows,
+    registers: Rows,
+    line: Rows,
+    chutes: Rows,
+    chute_state: Rows,
+    group_chutes: Rows,
+    outcomes: Rows,
+) -> None:
     """Take the PackML state that the line has now, unless there is no such state."""
     if LineState.CLEARING <= event[EventColumn.B] <= LineState.COMPLETED:
         registers[Register.LINE_STATE] = event[EventColumn.B]
     else:
         registers[Register.MALFORMED_REPORTS] += 1
+    at = event[EventColumn.ENCODER]
+    note_mode(at, registers, line, chutes, chute_state, group_chutes, outcomes)
 
 
 @kernel(
@@ -139,7 +152,7 @@ def take_event(
     kind = event[EventColumn.KIND]
     old = from_before_jump(event[EventColumn.ENCODER], event[EventColumn.TICK], now, registers)
     if kind == EventKind.LINE_CHANGED:
-        line_changed(event, registers)
+        line_changed(event, registers, line, chutes, chute_state, group_chutes, outcomes)
     elif kind == NoticeKind.ENCODER_JUMPED:
         encoder_jumped(event, parcels, registers, chute_state, commands, outcomes)
     elif malformed(event, now, line, eyes, scales, zones, chutes):
@@ -178,11 +191,11 @@ def take_event(
 
 
 @kernel(
-    "void(int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
+    "void(int64[:, ::1], int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1],"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
-def take_scan(
-    scan: Rows,
+def take_scans(
+    scans: Rows,
     parcels: Rows,
     now: int,
     registers: Rows,
@@ -194,15 +207,16 @@ def take_scan(
     commands: Rows,
     outcomes: Rows,
 ) -> None:
-    """Hand one scanner result to its parcel; count it when it is not of this time."""
-    encoder = scan[ScanColumn.ENCODER]
-    tick = scan[ScanColumn.TICK]
-    if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
-        registers[Register.MALFORMED_REPORTS] += 1
-    else:
+    """Hand each scanner result to its parcel; count those that are not of this time."""
+    for index in range(scans.shape[0]):
+        encoder = scans[index, ScanColumn.ENCODER]
+        tick = scans[index, ScanColumn.TICK]
+        if out_of_time(encoder, now, line) or from_before_jump(encoder, tick, now, registers):
+            registers[Register.MALFORMED_REPORTS] += 1
+            continue
         parcel_scanned(
-            scan, parcels, now, registers, line, eyes, scanners, scales, chute_state, commands,
-            outcomes,
+            scans[index], parcels, now, registers, line, eyes, scanners, scales, chute_state,
+            commands, outcomes,
         )  # fmt: skip
 
 
@@ -265,8 +279,7 @@ def decide_frame(
 ) -> None:
     """Take in one frame and write commands, decisions, candidates and outcomes.
 
-    Events come before scan results: a result is about a parcel that an eye has seen before.
-    `now` is the encoder count of the frame, the only notion of time there is.
+    Scan results are of parcels that eyes have seen: events come first. `now` is the encoder count.
     """
     empty_outputs(registers)
     if registers[Register.BOOT_ID] != boot_id:
@@ -277,17 +290,12 @@ def decide_frame(
             chute_state, cell_groups, group_starts, group_chutes, overflow, outlets, commands,
             outcomes,
         )  # fmt: skip
-        if events[index, EventColumn.KIND] == EventKind.LINE_CHANGED:
-            at = events[index, EventColumn.ENCODER]
-            note_mode(at, registers, line, chutes, chute_state, group_chutes, outcomes)
     registers[Register.LINE_STATE] = line_state
-    if registers[Register.RESENDS] > 0 and line_state == LineState.EXECUTE:
-        send_again(parcels, registers)
-    for index in range(scans.shape[0]):
-        take_scan(
-            scans[index], parcels, now, registers, line, eyes, scanners, scales, chute_state,
-            commands, outcomes,
-        )  # fmt: skip
+    send_again(parcels, registers)
+    take_scans(
+        scans, parcels, now, registers, line, eyes, scanners, scales, chute_state, commands,
+        outcomes,
+    )  # fmt: skip
     housekeeping(
         parcels, now, registers, line, eyes, scanners, scales, chutes, chute_state, commands,
         outcomes,

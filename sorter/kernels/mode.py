@@ -84,7 +84,9 @@ def note_mode(
 
 @kernel("void(int64[:, ::1], int64[::1])")
 def send_again(parcels: Rows, registers: Rows) -> None:
-    """Have the commands sent again that were refused while the line stood."""
+    """Have the commands sent again that were refused while the line stood, now that it runs."""
+    if registers[Register.RESENDS] == 0 or registers[Register.LINE_STATE] != LineState.EXECUTE:
+        return
     for row in range(registers[Register.ROWS]):
         if parcels[ParcelColumn.RESEND, row] == Resend.WAITING:
             parcels[ParcelColumn.RESEND, row] = Resend.SENT
