@@ -62,10 +62,11 @@ def out_of_time(encoder: int, now: int, line: Rows) -> int:
 
 
 @kernel("int64(int64[::1], int64, int64[::1])", inline=True)
-def is_late(event: Rows, now: int, line: Rows) -> int:
-    """Return 1 for a report behind the patience that parcels are waited for with.
+def is_late(event: Rows, newest: int, line: Rows) -> int:
+    """Return 1 for a report that newer ones have overtaken by more than parcels are waited for.
 
-    An edge is reported when the parcel's end has passed; a belt that stands makes nothing late.
+    An edge is reported when the parcel's end has passed. What waited because nobody could read it
+    has kept its order, and is not late.
     """
     kind = event[EventColumn.KIND]
     if kind > EventKind.DIVERT_FIRED and kind != EventKind.CHUTE_ENTERED:
@@ -74,7 +75,15 @@ def is_late(event: Rows, now: int, line: Rows) -> int:
     length = event[EventColumn.A] if edge else line[LineField.MAX_LENGTH]
     patience = line[LineField.WINDOW] + line[LineField.LENGTH_TOLERANCE]
     patience += line[LineField.IO_ALLOWANCE] + length
-    return 1 if now - event[EventColumn.ENCODER] > patience else 0
+    return 1 if newest - event[EventColumn.ENCODER] > patience else 0
+
+
+@kernel("void(int64[:, ::1], int64, int64[::1])")
+def note_newest(events: Rows, now: int, registers: Rows) -> None:
+    """Note up to which count reports have come; none can be of later than now."""
+    for index in range(events.shape[0]):
+        encoder = min(events[index, EventColumn.ENCODER], now)
+        registers[Register.NEWEST_REPORT] = max(registers[Register.NEWEST_REPORT], encoder)
 
 
 @kernel(
@@ -158,15 +167,17 @@ def take_event(
     elif malformed(event, now, line, eyes, scales, zones, chutes):
         registers[Register.MALFORMED_REPORTS] += 1
         return
-    registers[Register.LATE_REPORTS] += is_late(event, now, line)
+    late = is_late(event, registers[Register.NEWEST_REPORT], line)
+    registers[Register.LATE_REPORTS] += late
     if repeated(event, chute_state):
         registers[Register.DUPLICATE_REPORTS] += 1
     elif kind <= EventKind.PARCEL_MEASURED and old:
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
-            event, parcels, registers, line, eyes, scanners, scales, chutes, chute_state, outcomes
-        )
+            event, parcels, registers, line, eyes, scanners, scales, chutes, chute_state, outcomes,
+            late,
+        )  # fmt: skip
     elif kind == EventKind.PARCEL_MEASURED:
         parcel_measured(event, parcels, registers, line, scales, outcomes)
     elif kind == EventKind.DIVERT_FIRED:
@@ -290,6 +301,7 @@ def decide_frame(
             chute_state, cell_groups, group_starts, group_chutes, overflow, outlets, commands,
             outcomes,
         )  # fmt: skip
+    note_newest(events, now, registers)
     registers[Register.LINE_STATE] = line_state
     send_again(parcels, registers)
     take_scans(

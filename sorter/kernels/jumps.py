@@ -41,6 +41,7 @@ def lose_all(
     registers[FIRST_EDGE:REGISTERS] = NONE
     registers[Register.RESENDS] = 0
     registers[Register.LAST_INFEED] = now
+    registers[Register.NEWEST_REPORT] = -NEVER
 
 
 @kernel("void(int64[::1], int64[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")

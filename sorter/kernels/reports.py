@@ -154,7 +154,7 @@ def edge_taken(eye: int, encoder: int, registers: Rows) -> int:
 
 @kernel(
     "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64)"
 )
 def parcel_passed(
     event: Rows,
@@ -167,6 +167,7 @@ def parcel_passed(
     chutes: Rows,
     chute_state: Rows,
     outcomes: Rows,
+    late: int,
 ) -> None:
     """Take in an edge: of the expected parcel, of a new one, or of one that nobody expects."""
     eye = event[EventColumn.SOURCE]
@@ -187,6 +188,8 @@ def parcel_passed(
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
         note_claim(parcels, row, line, eyes, scanners, eye, encoder, length, doubts)
         return
+    if late and eyes[EyeColumn.INDUCTS, eye] == 0:
+        return  # it may have left since, as one that is closed; if not, the next eye meets it
     row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
     if row == NONE:
         final = FinalDisposition.LOST

@@ -152,11 +152,12 @@ class Register(IntEnum):
     COUNT_BEHIND_JUMP = 29
     JUMP_TICK = 30  # PLC tick of the newest jump
     LATE_REPORTS = 31  # that came when nobody waited for them any more
-    NEXT_EDGE = 32  # which of the remembered edges is forgotten next
-    COMMANDS = 33  # lengths of the output buffers
-    DECISIONS = 34
-    CANDIDATES = 35
-    OUTCOMES = 36
+    NEWEST_REPORT = 32  # count up to which reports have come, in frames before this one
+    NEXT_EDGE = 33  # which of the remembered edges is forgotten next
+    COMMANDS = 34  # lengths of the output buffers
+    DECISIONS = 35
+    CANDIDATES = 36
+    OUTCOMES = 37
 
 
 class ChoiceColumn(IntEnum):

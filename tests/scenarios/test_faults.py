@@ -20,7 +20,10 @@ PARCELS = 150
 FOR_A_WHILE = {"at_s": 5, "for_s": 15}
 CLEAN: list[dict[str, Any]] = [
     {"kind": "event_reordered", **FOR_A_WHILE, "share": 0.2},
-    {"kind": "event_delayed", **FOR_A_WHILE, "share": 0.2, "delay_ms": 100},
+    *(
+        {"kind": "event_delayed", **FOR_A_WHILE, "share": 0.2, "delay_ms": delay_ms}
+        for delay_ms in (100, 3_000)
+    ),
     {"kind": "event_corrupted", **FOR_A_WHILE, "share": 0.1, "events": ["scan"]},
     {"kind": "stuck_eye", **FOR_A_WHILE, "eye": "verify_A", "state": "blocked"},
     {"kind": "stuck_eye", **FOR_A_WHILE, "eye": "induct_A", "state": "clear"},
@@ -65,7 +68,7 @@ MISCOUNTED: list[dict[str, Any]] = [
     {"kind": "encoder_slip", "at_s": 10, "for_s": 2, "error": -1},
 ]
 """Faults after which no parcel is where the controller believes it."""
-KEYS = ("kind", "how", "state", "belts", "belt", "for_s", "jump_mm", "error")
+KEYS = ("kind", "delay_ms", "how", "state", "belts", "belt", "for_s", "jump_mm", "error")
 
 
 def name_of(fault: dict[str, Any]) -> str:

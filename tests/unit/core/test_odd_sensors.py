@@ -72,6 +72,30 @@ def test_a_report_that_nobody_waits_for_any_more_is_counted_as_late() -> None:
     assert line.state.anomalies()["late_reports"] == 1
 
 
+def test_reports_that_waited_for_the_link_in_their_order_are_not_late() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="furniture")
+    line.hears_nothing_until(parcel.at("far") + 20_000)
+    parcel.passes("gate", "middle", "far")
+    assert line.counted("LATE_REPORTS") == 0
+
+
+def test_an_edge_that_comes_when_its_parcel_has_left_is_no_new_parcel() -> None:
+    """It came behind the entry; and the next eye meets whoever is there all the same."""
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000)
+    parcel.passes("gate")
+    line.fires(parcel)
+    parcel.enters(parcel.bound_for)
+    assert parcel.end
+    line.runs_to(line.now + 3_000)
+    line.reports(EventKind.CHUTE_CHANGED, 0, b=1)
+    tracked, opened = line.state.tracked_count(), line.newest_parcel
+    line.parcel(at=1_700).passes("gate")
+    assert (line.state.tracked_count(), line.newest_parcel) == (tracked, opened)
+    assert line.counted("LATE_REPORTS") == 1
+
+
 # --- an encoder that jumps -----------------------------------------------------------------------
 @pytest.mark.parametrize("counts", [-900_000, -3_000, 5_000, 2_000_000])
 def test_a_jump_takes_back_every_divert_and_loses_what_nobody_can_place(counts: int) -> None:
@@ -232,11 +256,11 @@ def test_an_overtaken_state_of_a_chute_is_not_believed() -> None:
 def test_two_parcels_fed_as_one_are_both_brought_to_an_end() -> None:
     line = TinyLine()
     together = line.known_parcel(at=1_000, length=500)
-    line.fires(together)
     first = line.parcel(at=1_000, length=230)
     second = line.parcel(at=1_270, length=230)
     first.passes("gate")
     second.passes("gate")
+    line.fires(together)
     line.runs_to(line.now + 200_000)
     assert line.state.tracked_count() == 0
     assert line.state.registers[Register.DROPPED_OUTPUTS] == 0
