@@ -143,8 +143,9 @@ def is_another(scan: Rows, parcels: Rows, row: int) -> int:
     """Return 1 when what a scanner read was another parcel than the one in its place.
 
     A parcel followed without a gap is itself, and another label on it a conflict, unless it weighs
-    otherwise than before. One whose way is in doubt is not, unless its label, or weight and size,
-    are found again. Silence of the scanner, or of the one before, leaves it to weight and way.
+    otherwise than before. One whose way is in doubt is not, unless its label is found again, or
+    weight and size are where it fits well. Silence of the scanner, or of the one before, leaves
+    it to weight and way.
     """
     claimed = parcels[ParcelColumn.CLAIM_EYE, row] != NONE
     if not claimed and parcels[ParcelColumn.MISSED_EYES, row] <= 0:
@@ -156,7 +157,7 @@ def is_another(scan: Rows, parcels: Rows, row: int) -> int:
         return 0
     doubts = parcels[ParcelColumn.DOUBTS, row]
     if doubts & DOUBTFUL_WAY:
-        return 1 if doubts & ALIKE == 0 else 0
+        return 1 if doubts & ALIKE == 0 or doubts & EDGE_OFF else 0
     return 1 if doubts & OTHER_WEIGHT else 0
 
 

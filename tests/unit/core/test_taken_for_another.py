@@ -124,6 +124,19 @@ def test_an_edge_that_fits_badly_tells_where_no_label_does(
     assert (old.end == "LOST: MISTRACKED") == another
 
 
+@pytest.mark.parametrize("way", [entry_awaited, eye_missed, both])
+@pytest.mark.parametrize(("off", "longer"), [(70, 10), (0, 60)])
+def test_the_same_weight_keeps_no_label_that_is_anothers_where_the_edge_fits_badly(
+    way: object, off: int, longer: int
+) -> None:
+    """Weight and size alone are found again on many a parcel."""
+    line = TinyLine()
+    old = way(line)  # type: ignore[operator]
+    in_its_place(line, old, off, longer).weighs(500).scans(identity=NEW)
+    assert old.end == "LOST: MISTRACKED"
+    assert line.newest_parcel == old.id + 1
+
+
 def test_the_new_parcel_has_a_record_from_its_own_edge_on() -> None:
     line = TinyLine()
     old = entry_awaited(line)
