@@ -201,11 +201,14 @@ def decode_status(status: Words, low_first: int, header: Rows, rows: Rows) -> in
     Returns
     -------
     int
-        Rows written, or :data:`OTHER_BOOT` (then only VERSION and BOOT_ID were decoded).
+        Rows written, or :data:`OTHER_BOOT` (then only VERSION and BOOT_ID were decoded): another
+        start of the PLC, or no status block at all.
     """
     boot_id = read_u32(status, wire.STATUS_BOOT_ID, low_first)
-    header[Header.VERSION] = status[wire.STATUS_VERSION]
-    if boot_id != header[Header.BOOT_ID]:
+    version = int(status[wire.STATUS_VERSION])
+    header[Header.VERSION] = version
+    # In a map that has shifted, the version may stand where a boot id of 1 was.
+    if boot_id != header[Header.BOOT_ID] or version != wire.LAYOUT_VERSION:
         header[Header.BOOT_ID] = boot_id
         return OTHER_BOOT
     decode_header(status, low_first, header)

@@ -16,12 +16,12 @@ from sorter.ports import Acknowledged, FieldBus
 from sorter.runtime.command_window import DEFAULT_QUEUE_CAPACITY, CommandWindow
 from sorter.runtime.ring_reader import EVENTS_AT_ONCE, RingReader
 from sorter.runtime.scan_cadence import ScanCadence
+from sorter.runtime.status_check import problem_of_start
 
 NO_EVENTS: Final = no_rows(EVENT_WIDTH)
 UNKNOWN: Final = Acknowledged(0, 0, 0)
 _NO_BOOT: Final = -1
 """None was seen yet; what no PLC can say."""
-NOT_STARTED: Final = "the PLC has not started its program yet (boot id is 0)"
 UNFOLLOWED_SCANS: Final = 25
 """A PLC follows a controller within a scan or two, unless another one always writes last."""
 _U16 = 0xFFFF
@@ -271,7 +271,7 @@ class MailboxClient:
         tick = self._header_cells[_TICK]
         count = decode_status(words, self._low_first, self._header, self._rows)
         if count == OTHER_BOOT:
-            self._refuse_unusable()
+            self._refuse_unusable(words)
             self._start_boot(words)
             count = decode_status(words, self._low_first, self._header, self._rows)
         elif not count and not self._probing and self._header_cells[_TICK] < tick:
@@ -282,23 +282,16 @@ class MailboxClient:
             )
         return count
 
-    def _refuse_unusable(self) -> None:
+    def _refuse_unusable(self, status: Words) -> None:
         """Refuse a status block that is no start of a PLC; the one known so far goes on behind it.
 
         A PLC whose program stands, or a map that has shifted, can come back as it was before.
         """
-        header = self._header
-        version, boot_id = int(header[Header.VERSION]), int(header[Header.BOOT_ID])
-        header[Header.BOOT_ID] = self._boot_id
-        if version != wire.LAYOUT_VERSION:
-            raise LinkRejected(
-                self._bus.name,
-                f"mailbox layout version {version}, this controller speaks "
-                f"{wire.LAYOUT_VERSION}; update the PLC program or check the status address",
-            )
-        if not boot_id:
-            raise LinkRejected(self._bus.name, NOT_STARTED)
-        header[Header.BOOT_ID] = boot_id
+        boot_id = int(self._header[Header.BOOT_ID])
+        self._header[Header.BOOT_ID] = self._boot_id
+        if problem := problem_of_start(status, boot_id):
+            raise LinkRejected(self._bus.name, problem)
+        self._header[Header.BOOT_ID] = boot_id
 
     def _watch_echo(self, epoch: int, count: int) -> None:
         """See whether the PLC follows another controller, whose epoch it gives back.

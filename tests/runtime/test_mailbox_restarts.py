@@ -8,6 +8,7 @@ from plc_bench import (
     EPOCH,
     NO_COMMANDS,
     SMALL,
+    START_EVENTS,
     UNKNOWN,
     Bench,
     client_of,
@@ -16,6 +17,7 @@ from plc_bench import (
     seqs,
 )
 
+from sorter.config.models import Mailbox
 from sorter.errors import LinkRejected
 from sorter.model.mailbox import (
     COMMAND_EPOCH,
@@ -127,6 +129,35 @@ async def test_controller_restart_resumes_behind_its_journal() -> None:
     fourth = MailboxClient(bench, SMALL, EPOCH + 3)
     fourth.resume(Acknowledged(6, 23, 0))  # of another PLC start
     assert await seqs(fourth) == list(range(11, 25))
+
+
+@pytest.mark.parametrize("words", [-4, -3, -2, -1, 1, 2, 3, 5])
+@pytest.mark.parametrize("word_order", ["high_first", "low_first"])
+@pytest.mark.parametrize("boot_id", [1, 9, 0x5EED_0001])
+async def test_a_map_that_has_shifted_is_refused_whatever_its_words_look_like(
+    word_order: str, boot_id: int, words: int
+) -> None:
+    bench = Bench(Mailbox(word_order=word_order), boot_id=boot_id)
+    client = client_of(bench)
+    seen = await seqs(client)
+    bench.edge(3)
+    seen += await seqs(client)
+
+    def shift() -> None:
+        status = bench.image.status
+        shown = np.roll(status, words)
+        shown[slice(words) if words > 0 else slice(words, None)] = 0
+        status[:] = shown
+
+    bench.faults = [shift]
+    with pytest.raises(LinkRejected, match=r"check the status address|has not started"):
+        await client.exchange(UNKNOWN, NO_COMMANDS)
+    client.link_restored()
+    bench.scan()
+    bench.edge(2)
+    seen += await seqs(client)
+    assert seen == list(range(1, START_EVENTS + 6))
+    assert (client.boots_seen, client.corrupt_records) == (1, 0)
 
 
 async def test_acknowledged_command_of_another_epoch_does_not_count() -> None:

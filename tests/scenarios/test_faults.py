@@ -37,7 +37,7 @@ CLEAN: list[dict[str, Any]] = [
     {"kind": "event_duplicated", **FOR_A_WHILE, "events": ["chute_emptied", "scan"]},
     {"kind": "plc_frozen", "at_s": 10, "for_s": 3},
     *({"kind": "plc_frozen", "at_s": 10, "for_s": s, "belt": "stops"} for s in (0.03, 0.1, 3)),
-    {"kind": "map_shifted", "at_s": 10, "for_s": 2},
+    *({"kind": "map_shifted", "at_s": 10, "for_s": 2, "words": words} for words in (1, 2, 5)),
 ]
 """Faults that the controller can account for to the last parcel, and does."""
 UNTOLD: list[dict[str, Any]] = [
@@ -68,7 +68,7 @@ MISCOUNTED: list[dict[str, Any]] = [
     {"kind": "encoder_slip", "at_s": 10, "for_s": 2, "error": -1},
 ]
 """Faults after which no parcel is where the controller believes it."""
-KEYS = ("kind", "delay_ms", "how", "state", "belts", "belt", "for_s", "jump_mm", "error")
+KEYS = ("kind", "delay_ms", "words", "how", "state", "belts", "belt", "for_s", "jump_mm", "error")
 
 
 def name_of(fault: dict[str, Any]) -> str:
