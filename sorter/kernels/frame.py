@@ -21,7 +21,7 @@ from sorter.kernels.jit import kernel
 from sorter.kernels.jumps import encoder_jumped, from_before_jump, lose_all
 from sorter.kernels.mode import note_mode, send_again
 from sorter.kernels.overdue import housekeeping
-from sorter.kernels.reports import parcel_measured, parcel_passed, parcel_scanned
+from sorter.kernels.reports import is_late, parcel_measured, parcel_passed, parcel_scanned
 from sorter.model.codes import Cause, EventKind, LineState, NoticeKind
 from sorter.model.columns import EventColumn, LineField, ScanColumn
 from sorter.model.frames import Rows
@@ -59,23 +59,6 @@ def out_of_time(encoder: int, now: int, line: Rows) -> int:
     A parcel believed to come in a million metres would keep its place in the table for days.
     """
     return 1 if encoder > now + line[LineField.LENGTH_COUNTS] or encoder < now - OLDEST else 0
-
-
-@kernel("int64(int64[::1], int64, int64[::1])", inline=True)
-def is_late(event: Rows, newest: int, line: Rows) -> int:
-    """Return 1 for a report that newer ones have overtaken by more than parcels are waited for.
-
-    An edge is reported when the parcel's end has passed. What waited because nobody could read it
-    has kept its order, and is not late.
-    """
-    kind = event[EventColumn.KIND]
-    if kind > EventKind.DIVERT_FIRED and kind != EventKind.CHUTE_ENTERED:
-        return 0
-    edge = kind == EventKind.PARCEL_PASSED or kind == EventKind.CHUTE_ENTERED  # noqa: PLR1714
-    length = event[EventColumn.A] if edge else line[LineField.MAX_LENGTH]
-    patience = line[LineField.WINDOW] + line[LineField.LENGTH_TOLERANCE]
-    patience += line[LineField.IO_ALLOWANCE] + length
-    return 1 if newest - event[EventColumn.ENCODER] > patience else 0
 
 
 @kernel("void(int64[:, ::1], int64, int64[::1])")
@@ -167,17 +150,15 @@ def take_event(
     elif malformed(event, now, line, eyes, scales, zones, chutes):
         registers[Register.MALFORMED_REPORTS] += 1
         return
-    late = is_late(event, registers[Register.NEWEST_REPORT], line)
-    registers[Register.LATE_REPORTS] += late
+    registers[Register.LATE_REPORTS] += is_late(event, registers, line)
     if repeated(event, chute_state):
         registers[Register.DUPLICATE_REPORTS] += 1
     elif kind <= EventKind.PARCEL_MEASURED and old:
         registers[Register.MALFORMED_REPORTS] += 1
     elif kind == EventKind.PARCEL_PASSED:
         parcel_passed(
-            event, parcels, registers, line, eyes, scanners, scales, chutes, chute_state, outcomes,
-            late,
-        )  # fmt: skip
+            event, parcels, registers, line, eyes, scanners, scales, chutes, chute_state, outcomes
+        )
     elif kind == EventKind.PARCEL_MEASURED:
         parcel_measured(event, parcels, registers, line, scales, outcomes)
     elif kind == EventKind.DIVERT_FIRED:

@@ -23,6 +23,7 @@ from sorter.kernels.tracking import nearest_parcel, next_eye, open_parcel, was_s
 from sorter.model.codes import (
     NONE,
     Cause,
+    EventKind,
     FinalDisposition,
     MissCause,
     OutcomeKind,
@@ -152,9 +153,27 @@ def edge_taken(eye: int, encoder: int, registers: Rows) -> int:
     return 0
 
 
+@kernel("int64(int64[::1], int64[::1], int64[::1])", inline=True)
+def is_late(event: Rows, registers: Rows, line: Rows) -> int:
+    """Return 1 for a report that newer ones have overtaken by more than parcels are waited for.
+
+    An edge is reported when the parcel's end has passed. What waited because nobody could read it
+    has kept its order, and is not late.
+    """
+    kind = event[EventColumn.KIND]
+    if kind > EventKind.DIVERT_FIRED and kind != EventKind.CHUTE_ENTERED:
+        return 0
+    edge = kind == EventKind.PARCEL_PASSED or kind == EventKind.CHUTE_ENTERED  # noqa: PLR1714
+    length = event[EventColumn.A] if edge else line[LineField.MAX_LENGTH]
+    patience = line[LineField.WINDOW] + line[LineField.LENGTH_TOLERANCE]
+    patience += line[LineField.IO_ALLOWANCE] + length
+    overtaken = registers[Register.NEWEST_REPORT] - event[EventColumn.ENCODER]
+    return 1 if overtaken > patience else 0
+
+
 @kernel(
     "void(int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64)"
+    " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
 def parcel_passed(
     event: Rows,
@@ -167,7 +186,6 @@ def parcel_passed(
     chutes: Rows,
     chute_state: Rows,
     outcomes: Rows,
-    late: int,
 ) -> None:
     """Take in an edge: of the expected parcel, of a new one, or of one that nobody expects."""
     eye = event[EventColumn.SOURCE]
@@ -188,7 +206,7 @@ def parcel_passed(
         sighted(parcels, row, registers, line, eyes, chutes, chute_state, outcomes, eye, encoder)
         note_claim(parcels, row, line, eyes, scanners, eye, encoder, length, doubts)
         return
-    if late and eyes[EyeColumn.INDUCTS, eye] == 0:
+    if is_late(event, registers, line) and eyes[EyeColumn.INDUCTS, eye] == 0:
         return  # it may have left since, as one that is closed; if not, the next eye meets it
     row = open_parcel(parcels, registers, line, eyes, scanners, scales, eye, encoder, length)
     if row == NONE:
