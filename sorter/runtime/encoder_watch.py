@@ -185,17 +185,11 @@ def _state_told(frame: Frame, before: int, known_to: int) -> int:
     newest one read, and so is the state: a PLC may report a state again that it is in already,
     and one that changed to it only then.
     """
-    events = frame.events
-    newest = int(events[:, EventColumn.TICK].max()) if len(events) else known_to
+    ticks = frame.events[:, EventColumn.TICK]
+    newest = int(ticks.max()) if len(ticks) else known_to
     if frame.tick_100us > newest:
         return frame.line_state
-    return _changed_to(events, newest, before)
-
-
-def _changed_to(events: Rows, tick: int, before: int) -> int:
-    """Return the state that the last change up to a tick led to; without any, the one before."""
-    changed = events[:, EventColumn.KIND] == EventKind.LINE_CHANGED
-    changes = events[changed & (events[:, EventColumn.TICK] <= tick)]
+    changes = frame.events[frame.events[:, EventColumn.KIND] == EventKind.LINE_CHANGED]
     if not len(changes):
         return before
     in_order = np.argsort(changes[:, EventColumn.TICK], kind="stable")
