@@ -81,13 +81,14 @@ def empty_log(connection: sqlite3.Connection) -> bool:
     """
     # First: what another process deletes meanwhile may be in the log that comes next.
     done, traceless = _erasures(connection)
+    if done == traceless:
+        return True
     if not _emptied(connection):
-        return done == traceless
-    if done != traceless:
-        # Somebody may be writing again: then it is remembered next time, but emptied it was.
-        with suppress(sqlite3.OperationalError):
-            _remember_emptied(connection, done)
-            _emptied(connection)  # of this very note
+        return False
+    # Somebody may be writing again: then it is remembered next time, but emptied it was.
+    with suppress(sqlite3.OperationalError):
+        _remember_emptied(connection, done)
+        _emptied(connection)  # of this very note
     return True
 
 
