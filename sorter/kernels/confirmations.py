@@ -300,7 +300,7 @@ def zone_cleared(
 
     Not surely: a parcel that its diverter may have taken off the belt before, and one nearer to a
     border of the zone than its position is known. The chute's or the next eye's report decides
-    about them: the first that does not come says that they were removed.
+    about them: without either they were removed.
 
     Nobody knows where a parcel is that its last eye has not seen: it may have been met somewhere
     else, under another number. It is lost, and nobody says that it was removed.

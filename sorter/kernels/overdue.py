@@ -81,6 +81,7 @@ def eye_missed(
     eye = parcels[ParcelColumn.EYE, row]
     final = FinalDisposition.LOST
     cause = Cause.MISTRACKED
+    doubtful = parcels[ParcelColumn.DOUBTFUL, row] == 1
     if eye != NONE:
         parcel = parcels[ParcelColumn.ID, row]
         add_outcome(outcomes, registers, parcel, OutcomeKind.EYE_MISSED, eye, NONE, NONE, now)
@@ -90,12 +91,12 @@ def eye_missed(
         next_eye(parcels, row, eyes, line[LineField.LOOP_COUNTS])
         if blind:
             return 0
-        if parcels[ParcelColumn.DOUBTFUL, row] == 1:
-            final = FinalDisposition.REMOVED
-            cause = Cause.ZONE_CLEARED
-        elif missed < line[LineField.LOST_AFTER_MISSED_EYES]:
+        if missed < line[LineField.LOST_AFTER_MISSED_EYES] and not doubtful:
             return 0
-    elif registers[Register.END_CHUTE] == NONE:
+    if doubtful:
+        final = FinalDisposition.REMOVED
+        cause = Cause.ZONE_CLEARED
+    elif eye == NONE and registers[Register.END_CHUTE] == NONE:
         final = FinalDisposition.REJECTED
         cause = Cause.LINE_END
     close_parcel(
@@ -123,14 +124,6 @@ def parcel_overdue(
     """Draw every conclusion about one parcel that is due at `now`, then set its next due count."""
     while True:
         if entry_due(parcels, row, line, chutes) <= now:
-            if parcels[ParcelColumn.DOUBTFUL, row] == 1:
-                removed = FinalDisposition.REMOVED
-                cleared = Cause.ZONE_CLEARED
-                close_parcel(
-                    parcels, row, registers, chute_state, commands, outcomes,
-                    removed, NONE, cleared, now, now,
-                )  # fmt: skip
-                return
             divert_missed(parcels, row, registers, chute_state, outcomes, now)
         elif (
             parcels[ParcelColumn.STATE, row] == ParcelState.UNDECIDED

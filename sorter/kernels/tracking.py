@@ -277,8 +277,8 @@ def facts_due(parcels: Rows, row: int, line: Rows) -> int:
 
 
 @kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1])")
-def entry_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
-    """Return the count at which the entry of a commanded parcel is overdue."""
+def entry_by(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
+    """Return the count by which a commanded parcel's entry has been reported; NEVER: no command."""
     state = parcels[ParcelColumn.STATE, row]
     if state != ParcelState.COMMANDED and state != ParcelState.FIRED:  # noqa: PLR1714
         return NEVER
@@ -288,6 +288,18 @@ def entry_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
         + chutes[ChuteColumn.ENTRY_DELAY, parcels[ParcelColumn.CHUTE, row]]
         + patience(parcels, row, line)
     )
+
+
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[:, ::1])")
+def entry_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
+    """Return the count at which the entry of a commanded parcel is overdue.
+
+    Never, if a cleared zone may have had it: the next eye decides, and says that it was removed or
+    that its divert failed. A record of its entry that comes late finds it until then.
+    """
+    if parcels[ParcelColumn.DOUBTFUL, row] == 1:
+        return NEVER
+    return int(entry_by(parcels, row, line, chutes))
 
 
 @kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
@@ -303,7 +315,7 @@ def eye_due(parcels: Rows, row: int, registers: Rows, line: Rows, eyes: Rows, ch
     else:
         travel = eyes[EyeColumn.POSITION, eye] + parcels[ParcelColumn.ROUND, row]
     due = parcels[ParcelColumn.ANCHOR, row] + travel + patience(parcels, row, line)
-    entry = entry_due(parcels, row, line, chutes)
+    entry = entry_by(parcels, row, line, chutes)
     if entry != NEVER and travel > parcels[ParcelColumn.CHUTE_TRAVEL, row]:
         due = max(due, entry)
     return int(due)
@@ -321,7 +333,7 @@ def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
         return NEVER
     travel = parcels[ParcelColumn.INDUCT_TRAVEL, row] + (parcels[ParcelColumn.LAP, row] + 1) * loop
     due = parcels[ParcelColumn.ANCHOR, row] + travel
-    entry = entry_due(parcels, row, line, chutes)
+    entry = entry_by(parcels, row, line, chutes)
     if entry != NEVER and travel > parcels[ParcelColumn.CHUTE_TRAVEL, row]:
         due = max(due, entry)
     return int(due)

@@ -76,9 +76,37 @@ def test_a_parcel_that_stuck_at_its_chute_and_was_taken_off_is_not_sent_on() -> 
     line.fires(parcel)
     line.runs_to(parcel.at("shelf_a"))
     line.clears("front")
-    line.runs_to(line.now + 2_000)
+    line.runs_to(parcel.at("middle") + 2_000)
     assert parcel.end == "REMOVED: ZONE_CLEARED"
     assert parcel.decisions == ["ROUTED to shelf_a: PLAN"]
+    assert line.counted("CHUTES_IMPROVED") == 0
+    assert line.fill_of("shelf_a") == (0, 0)
+
+
+def test_a_late_record_of_an_entry_finds_the_parcel_that_was_perhaps_taken_off() -> None:
+    """Closed at once it was counted twice: as removed, and as one that nobody expected."""
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a"))
+    line.clears("front")
+    line.runs_to(parcel.at("middle"))
+    parcel.enters("shelf_a")
+    assert parcel.end == "SORTED shelf_a"
+    assert line.newest_parcel == parcel.id
+    assert line.fill_of("shelf_a") == (1, 0)
+
+
+def test_a_parcel_that_its_diverter_missed_is_perhaps_still_there_behind_a_cleared_zone() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a"))
+    line.clears("front")
+    parcel.passes("middle")
+    assert parcel.end == "still on the line"
+    assert any(words.startswith("PASSED") for words in parcel.story)
+    assert parcel.decisions[1:] != []
 
 
 def test_a_parcel_seen_after_the_clearing_was_not_taken_off() -> None:
