@@ -16,10 +16,11 @@ from plc_sim.feed import FeedParcel
 from plc_sim.inprocess import InProcessBus, VirtualClock
 from plc_sim.rig import Rig
 from plc_sim.scenario import line_path, load_scenario
+from plc_sim.truth_log import TruthLog
 from sorter.app.closed import ClosedLine, FeedRow, announce_returns, run_on
 from sorter.app.soak import Rounds, soak_on
 from sorter.config.load import load_line
-from sorter.errors import JournalError
+from sorter.errors import SorterError
 from sorter.files import require_folder
 
 ROUND_PARCELS = 2_000
@@ -35,6 +36,7 @@ def simulate(
     parcels: int,
     seed: int,
     journal_path: Path | None = None,
+    truth_path: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Sort generated returns on the scenario's line.
@@ -46,6 +48,8 @@ def simulate(
         The same seed gives the same journal hash.
     journal_path : Path, optional
         Where to keep the journal; it must not exist, its folder must.
+    truth_path : Path, optional
+        Where to keep the truth ledger; likewise.
     progress : callable
         Gets the number of parcels on the way or done, now and then.
 
@@ -57,15 +61,10 @@ def simulate(
     Raises
     ------
     SorterError
-        When scenario, line or journal cannot be used.
+        When scenario, line, journal or ledger cannot be used.
     """
-    if journal_path is not None:
-        require_folder(journal_path, "--journal")
-    if journal_path is not None and journal_path.exists():
-        raise JournalError(
-            f"{journal_path}: there is a file already, and a simulation begins a new journal; "
-            "delete it or name another"
-        )
+    _require_new(journal_path, "--journal", "journal")
+    _require_new(truth_path, "--truth", "truth ledger")
     scenario = load_scenario(scenario_path)
     loaded = load_line(line_path(scenario_path, scenario))
     registry, rows = announce_returns(parcels, seed)
@@ -80,6 +79,8 @@ def simulate(
             truth=rig.truth.ends,
             progress=progress,
         )
+    if truth_path is not None:
+        TruthLog(truth_path, rig.truth).close()
     summary["simulated_s"] = round(rig.now_ns / 1e9, 3)
     return summary
 
@@ -135,6 +136,18 @@ def soak(
         )
     result["simulated_s"] = round(rig.now_ns / 1e9, 3)
     return result
+
+
+def _require_new(path: Path | None, option: str, what: str) -> None:
+    """Check that a file can be begun there."""
+    if path is None:
+        return
+    require_folder(path, option)
+    if path.exists():
+        raise SorterError(
+            f"{path}: there is a file already, and a simulation begins a new {what}; "
+            "delete it or name another"
+        )
 
 
 def _parcel(row: FeedRow) -> FeedParcel:

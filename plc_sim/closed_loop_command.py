@@ -26,6 +26,7 @@ def simulate_command(
     parcels: Annotated[int, typer.Option(min=1, max=50_000_000)] = 10_000,
     seed: SeedOption = 1,
     journal: Annotated[Path | None, typer.Option(help="Keep the journal here.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Keep the truth ledger here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Sort on a simulated line in one process, on virtual time, as fast as it goes.
@@ -45,6 +46,7 @@ def simulate_command(
             parcels=parcels,
             seed=seed,
             journal_path=journal,
+            truth_path=truth,
             progress=lambda done: bar.update(task, completed=done),
         )
     if as_json:

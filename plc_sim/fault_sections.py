@@ -7,7 +7,7 @@ may be active at once; those of one kind at one thing add up.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -157,7 +157,7 @@ EventName = Literal[
     "scan",
 ]
 """Kinds of records, ``scan`` for those of the scan ring."""
-_SOURCES: dict[str, str] = {
+SOURCES: Final[dict[str, str]] = {
     "parcel_passed": "eye",
     "eye_blocked": "eye",
     "parcel_measured": "scale",
@@ -165,6 +165,7 @@ _SOURCES: dict[str, str] = {
     "zone_cleared": "zone",
     "scan": "scanner",
 }
+"""What posts them, of those that no chute does."""
 
 
 class _RecordFault(Section):
@@ -206,14 +207,14 @@ class _RecordFault(Section):
             yield self.event_mask(), -1
             return
         for name in sorted(set(self.events)):
-            names = names_of(line)[_SOURCES.get(name, "chute")]
+            names = names_of(line)[SOURCES.get(name, "chute")]
             if self.source in names:
                 bit = 0 if name == "scan" else EventKind[name.upper()]
                 yield 1 << bit, names.index(self.source)
 
     def possible_sources(self, line: Line) -> list[str]:
         """Return every name that ``source`` could have."""
-        groups = {_SOURCES.get(name, "chute") for name in self.events}
+        groups = {SOURCES.get(name, "chute") for name in self.events}
         return [name for group in sorted(groups) for name in names_of(line)[group]]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from plc_sim.fault_sections import SOURCES, EventName
 from plc_sim.scenario import Fault
 from sorter.config.models import LineFile
 
@@ -23,7 +24,7 @@ class LineShape:
 
     Attributes
     ----------
-    chutes, zones, eyes, scanners : tuple of str
+    chutes, zones, eyes, scanners, scales : tuple of str
         Chutes with a diverter only.
     parcels : int
     span_s : float
@@ -34,6 +35,7 @@ class LineShape:
     zones: tuple[str, ...]
     eyes: tuple[str, ...]
     scanners: tuple[str, ...]
+    scales: tuple[str, ...]
     parcels: int
     span_s: float
 
@@ -46,6 +48,7 @@ class LineShape:
             tuple(zone.name for zone in line.zones),
             tuple(eye.name for eye in line.photo_eyes),
             tuple(scanner.name for scanner in line.scanners),
+            tuple(scale.name for scale in line.scales),
             parcels,
             parcels * 3600 / rate_parcels_per_h + TAIL_S,
         )
@@ -84,8 +87,22 @@ def _read_fault(dice: Dice, most: int) -> Values:
     return {"from_parcel": dice.count(0, dice.shape.parcels - parcels), "parcels": parcels}
 
 
-def _record_fault(dice: Dice) -> Values:
-    return {"at_s": dice.at_s(), "share": dice.between(0.2, 1), "times": dice.count(1, 4)}
+def _record_fault(dice: Dice, kinds: tuple[str, ...] = get_args(EventName)) -> Values:
+    """Draw which records: what parcels live by, one kind alone, or that of one source."""
+    values: Values = {"at_s": dice.at_s(), "share": dice.between(0.2, 1), "times": dice.count(1, 4)}
+    whose = dice.one_of(("any", "kind", "source"))
+    if whose == "any":
+        return values
+    kind = dice.one_of(kinds)
+    values["events"] = (kind,)
+    # The line's state is the whole line's.
+    if whose == "source" and kind != "line_changed":
+        values["source"] = dice.one_of(getattr(dice.shape, SOURCES.get(kind, "chute") + "s"))
+    return values
+
+
+def _event_fault(dice: Dice) -> Values:
+    return _record_fault(dice, tuple(kind for kind in get_args(EventName) if kind != "scan"))
 
 
 def _for_a_while(dice: Dice, least_s: float, most_s: float) -> Values:
@@ -145,8 +162,8 @@ DRAWS: Final[dict[str, Callable[[Dice], Values]]] = {
     # --- the PLC and its mailbox
     "event_dropped": _record_fault,
     "event_duplicated": _record_fault,
-    "event_reordered": _record_fault,
-    "event_delayed": lambda dice: {**_record_fault(dice), "delay_ms": dice.log_between(5, 500)},
+    "event_reordered": _event_fault,
+    "event_delayed": lambda dice: {**_event_fault(dice), "delay_ms": dice.log_between(5, 500)},
     "event_corrupted": lambda dice: {
         **_record_fault(dice),
         "how": dice.one_of(("check_word", "nonsense")),

@@ -47,6 +47,7 @@ class Effect(Enum):
     NEVER_SEEN = "on the line without any record"
     GHOST = "a record without a parcel"
     LOST_AND_ENDED = "given up as lost, though it lies in a chute"
+    REMOVED_AND_ENDED = "recorded as taken off with a cleared zone, though it lies in a chute"
     FOUND_AGAIN = "given up as lost, met again as unexpected"
     UNEXPECTED = "met where nobody expected it"
     LOST = "given up as lost, and is off the line"
@@ -131,6 +132,9 @@ _OUT_OF_PLACE: Final = (
     Effect.LOST_AND_ENDED,
     Effect.MISSORTED,
 )
+_WITHOUT_RECORD: Final = (Effect.NEVER_SEEN, Effect.REMOVED_AND_ENDED)
+"""The second: its diverter had fired when the zone was cleared, and the entry's record was lost. It
+is the same to the controller as a parcel that stuck at its chute and was taken off there."""
 
 RULES: Final[dict[str, Rule]] = {
     # --- floor
@@ -197,7 +201,7 @@ RULES: Final[dict[str, Rule]] = {
     "chute_full_late": _nothing("the chute's own count says it as well"),
     # --- the PLC and its mailbox
     "event_dropped": Rule(
-        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, *_WITHOUT_RECORD),
         "nobody else knows what was in a record that was never posted; the next eye does",
         _so_many_times,
     ),
@@ -214,7 +218,7 @@ RULES: Final[dict[str, Rule]] = {
         _so_many_times,
     ),
     "event_corrupted": Rule(
-        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, *_WITHOUT_RECORD),
         "as a dropped one: its check word or its meaning gives it away",
         _so_many_times,
     ),

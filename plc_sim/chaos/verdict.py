@@ -270,6 +270,7 @@ _EFFECTS: Final = {
     Discrepancy.LEFT_OPEN: Effect.LEFT_OPEN,
     Discrepancy.COUNTED_TWICE: Effect.COUNTED_TWICE,
     Discrepancy.LOST_AND_ENDED: Effect.LOST_AND_ENDED,
+    Discrepancy.REMOVED_AND_ENDED: Effect.REMOVED_AND_ENDED,
     Discrepancy.OTHER_CHUTE: Effect.OTHER_CHUTE,
     Discrepancy.OTHER_END: Effect.OTHER_END,
     Discrepancy.GHOST: Effect.GHOST,

@@ -42,6 +42,8 @@ class Discrepancy(Enum):
     """Brought to an end more than once."""
     LOST_AND_ENDED = "lost_and_ended"
     """Given up as lost, and not noticed where it ended."""
+    REMOVED_AND_ENDED = "removed_and_ended"
+    """Taken for removed by hand, and not noticed in the chute where it ended."""
     OTHER_CHUTE = "other_chute"
     """Recorded in one chute, physically in another one."""
     OTHER_END = "other_end"
@@ -286,8 +288,9 @@ def _judge_earlier(
 def _difference(parcel: TruthRow, row: ParcelRow) -> Discrepancy:
     if row.disposition == FinalDisposition.LOST:
         return Discrepancy.LOST_AND_ENDED
-    if parcel.get("chute") is not None and row.disposition in _IN_A_CHUTE:
-        return Discrepancy.OTHER_CHUTE
+    if parcel.get("chute") is not None:
+        removed = row.disposition == FinalDisposition.REMOVED
+        return Discrepancy.REMOVED_AND_ENDED if removed else Discrepancy.OTHER_CHUTE
     return Discrepancy.OTHER_END
 
 

@@ -90,7 +90,9 @@ def test_who_was_struck_is_affected_though_it_ended_well(tmp_path: Path) -> None
 
 
 def test_examples_are_of_the_size_that_shows() -> None:
-    shape = LineShape(("A01", "A02", "A03"), ("zone",), ("eye",), ("scanner",), 60, 10.0)
+    shape = LineShape(
+        ("A01", "A02", "A03"), ("zone",), ("eye",), ("scanner",), ("scale",), 60, 10.0
+    )
     busy = at_busiest_chute(shape, ("A02", None, "A01", "END", "A02"))
     assert busy.chutes == ("A02",)
     for seed in range(5):

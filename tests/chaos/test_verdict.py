@@ -101,6 +101,9 @@ def test_every_kind_of_harm_is_an_effect() -> None:
     assert effects([recorded(1, disposition=FinalDisposition.REMOVED, chute=NONE)], [gone]) == {
         Effect.REMOVED: 1
     }
+    assert effects([recorded(1, disposition=FinalDisposition.REMOVED, chute=NONE)], [truth(1)]) == {
+        Effect.REMOVED_AND_ENDED: 1
+    }
     assert effects([recorded(1, disposition=FinalDisposition.MISSORTED)], [truth(1)]) == {
         Effect.MISSORTED: 1
     }
@@ -182,6 +185,14 @@ def test_only_whom_a_fault_can_have_struck_may_be_without_a_record(
     assert breaches([fault], [], [truth(1, **struck)]) == []
     assert breaches([fault], [], [truth(1, **other)]) == never_seen
     assert breaches([], [], [truth(1, **struck)]) == never_seen
+
+
+def test_a_parcel_in_its_chute_may_be_recorded_as_removed_only_without_an_entry_record() -> None:
+    rows = [recorded(1, disposition=FinalDisposition.REMOVED, chute=NONE)]
+    removed = [Effect.REMOVED_AND_ENDED.value]
+    assert breaches([JAM, DROPPED], rows, [truth(1, faults=["event_dropped"])]) == []
+    assert breaches([JAM, DROPPED], rows, [truth(1)]) == removed
+    assert breaches([JAM], rows, [truth(1, faults=["event_dropped"])]) == removed
 
 
 def test_who_came_behind_a_fault_was_not_struck_by_it() -> None:
