@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS erasures (
 """
 """How often something was deleted, and how many of these times nothing is left of."""
 NOTHING_ERASED: Final = "INSERT OR IGNORE INTO erasures VALUES (1, 0, 0)"
+_COUNT_REPLACED: Final = """
+CREATE TEMP TRIGGER IF NOT EXISTS customer_replaced AFTER UPDATE OF customer ON main.returns
+WHEN OLD.customer NOT IN (x'', NEW.customer) BEGIN UPDATE erasures SET done = done + 1; END
+"""
 _HAS_TABLE: Final = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'erasures'"
 _UNKNOWN: Final = (0, -1)
 
@@ -71,6 +75,18 @@ def delete(connection: sqlite3.Connection, where: str, value: bytes | str | int)
     return deleted
 
 
+def count_replaced(connection: sqlite3.Connection) -> None:
+    """Count a customer that an import puts in another one's place as a deletion of that one.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        It alone does so.
+    """
+    if _has_table(connection):  # else nothing is known to be without a trace
+        connection.execute(_COUNT_REPLACED)
+
+
 def empty_log(connection: sqlite3.Connection) -> bool:
     """Empty the log; return whether nothing is left of what was deleted, now or before.
 
@@ -97,9 +113,13 @@ def _emptied(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
+def _has_table(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute(_HAS_TABLE).fetchone()[0])
+
+
 def _erasures(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return how often something was deleted, and how many of these times without a trace."""
-    if not connection.execute(_HAS_TABLE).fetchone()[0]:
+    if not _has_table(connection):
         return _UNKNOWN
     row: tuple[int, int] | None = connection.execute(
         "SELECT done, traceless FROM erasures"

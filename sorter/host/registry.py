@@ -19,7 +19,14 @@ from typing import Any, Final, Self
 from sorter.errors import ReturnsFileError
 from sorter.files import JOURNAL_ID, NOT_A_FILE, REGISTRY_ID, may_be_database, mistaken_database
 from sorter.host.customers import CustomerHash
-from sorter.host.erasing import ERASURES_SCHEMA, NOTHING_ERASED, Erased, delete, empty_log
+from sorter.host.erasing import (
+    ERASURES_SCHEMA,
+    NOTHING_ERASED,
+    Erased,
+    count_replaced,
+    delete,
+    empty_log,
+)
 from sorter.host.reference_keys import problem_of_key, refuse_other_key, remember_key
 from sorter.host.registry_errors import explained
 from sorter.host.registry_rows import FactsRow, can_be, check_others, checked
@@ -196,6 +203,7 @@ class Registry:
             try:
                 if customers is not None:
                     refuse_other_key(self._connection, self._name, customers)
+                count_replaced(self._connection)
                 cursor = self._connection.executemany(_UPSERT, map(_to_row, returns))
                 if customers is not None:
                     remember_key(self._connection, customers)

@@ -285,6 +285,23 @@ def test_each_import_says_that_erased_returns_are_left_as_long_as_they_are(
     assert "note" not in one_more()
 
 
+def test_an_import_leaves_nothing_of_a_customer_that_it_replaces(
+    imported: Path, key: Path, reader: sqlite3.Connection, tmp_path: Path
+) -> None:
+    hashed = CustomerHash(KEY.encode()).of("KUNDE-4711")
+    file = tmp_path / "corrected.csv"
+    file.write_text(HEADER + "".join(line(n, "K-5") for n in range(0, 3000, 10)))
+    options = ("--registry", imported, "--reference-key", key)
+    begin_to_read(reader)
+    assert "its files may still hold what was erased" in shown(run("import", file, *options))
+    assert hashed in content(imported)
+    forgotten = run("forget", "KUNDE-4711", *options)
+    assert "its files may still hold what was erased" in str(forgotten.exception)
+    reader.execute("COMMIT")
+    assert run("import", file, *options).exit_code == 0
+    assert hashed not in content(imported)
+
+
 def test_a_busy_log_of_mere_imports_is_not_worth_a_word(
     imported: Path, key: Path, reader: sqlite3.Connection, one_more: Callable[[], str]
 ) -> None:
