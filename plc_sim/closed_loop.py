@@ -65,6 +65,8 @@ def simulate(
     """
     _require_new(journal_path, "--journal", "journal")
     _require_new(truth_path, "--truth", "truth ledger")
+    if journal_path is not None and journal_path == truth_path:
+        raise SorterError(f"{truth_path}: --journal and --truth name the same file; name two")
     scenario = load_scenario(scenario_path)
     loaded = load_line(line_path(scenario_path, scenario))
     registry, rows = announce_returns(parcels, seed)

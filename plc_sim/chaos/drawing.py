@@ -83,7 +83,7 @@ class Dice:
 
 
 def _read_fault(dice: Dice, most: int) -> Values:
-    parcels = dice.count(1, most)
+    parcels = dice.count(1, min(most, dice.shape.parcels))
     return {"from_parcel": dice.count(0, dice.shape.parcels - parcels), "parcels": parcels}
 
 
@@ -95,9 +95,9 @@ def _record_fault(dice: Dice, kinds: tuple[str, ...] = get_args(EventName)) -> V
         return values
     kind = dice.one_of(kinds)
     values["events"] = (kind,)
-    # The line's state is the whole line's.
-    if whose == "source" and kind != "line_changed":
-        values["source"] = dice.one_of(getattr(dice.shape, SOURCES.get(kind, "chute") + "s"))
+    sources = getattr(dice.shape, SOURCES.get(kind, "chute") + "s")  # a line may have no scale
+    if whose == "source" and sources and kind != "line_changed":  # that one is the whole line's
+        values["source"] = dice.one_of(sources)
     return values
 
 

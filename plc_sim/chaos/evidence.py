@@ -22,7 +22,8 @@ _NOTICED_S: Final = 10.0
 """Simulated time from the end of a fault until the controller has seen that things are as they
 were: a few looks, and the way to most of the next eyes, also on a machine that is busy."""
 _LENGTHS: Final = ("for_s", "clear_after_s", "down_s")
-_WITHOUT_RECORD: Final = frozenset({EVENT_DROPPED, EVENT_CORRUPTED, DOUBLE_FEED})
+_LOST_RECORD: Final = frozenset({EVENT_DROPPED, EVENT_CORRUPTED})
+_WITHOUT_RECORD: Final = _LOST_RECORD | {DOUBLE_FEED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ def taken_off(row: Row, fault: Any, evidence: Evidence) -> bool:
 def without_a_record(row: Row, _fault: Any, _evidence: Evidence) -> bool:
     """Accept who had no record of its own, or a damaged one."""
     return bool(_WITHOUT_RECORD & set(row["faults"]))
+
+
+def perhaps_diverted(row: Row, fault: Any, evidence: Evidence) -> bool:
+    """Accept who had come, and one of whose records was lost or damaged: that of its entry."""
+    return bool(_LOST_RECORD & set(row["faults"])) and who_had_come(row, fault, evidence)
 
 
 def there_at_a_restart(row: Row, _fault: Any, evidence: Evidence) -> bool:

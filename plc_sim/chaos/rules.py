@@ -26,6 +26,7 @@ from plc_sim.chaos.evidence import (
     Whom,
     anybody,
     come_by,
+    perhaps_diverted,
     taken_off,
     there_at_a_restart,
     who_had_come,
@@ -132,15 +133,12 @@ _OUT_OF_PLACE: Final = (
     Effect.LOST_AND_ENDED,
     Effect.MISSORTED,
 )
-_WITHOUT_RECORD: Final = (Effect.NEVER_SEEN, Effect.REMOVED_AND_ENDED)
-"""The second: its diverter had fired when the zone was cleared, and the entry's record was lost. It
-is the same to the controller as a parcel that stuck at its chute and was taken off there."""
-
 RULES: Final[dict[str, Rule]] = {
     # --- floor
     "jam": Rule(
         _on(taken_off, Effect.REMOVED, Effect.LOST, Effect.NEVER_SEEN)
-        | _on(who_had_come, Effect.FOUND_AGAIN, Effect.UNEXPECTED),
+        | _on(who_had_come, Effect.FOUND_AGAIN, Effect.UNEXPECTED)
+        | _on(perhaps_diverted, Effect.REMOVED_AND_ENDED),
         "an operator takes what lies in the zone off the belt; at its borders nobody can say "
         "which parcels those were",
         come_by,
@@ -201,7 +199,7 @@ RULES: Final[dict[str, Rule]] = {
     "chute_full_late": _nothing("the chute's own count says it as well"),
     # --- the PLC and its mailbox
     "event_dropped": Rule(
-        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, *_WITHOUT_RECORD),
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
         "nobody else knows what was in a record that was never posted; the next eye does",
         _so_many_times,
     ),
@@ -218,7 +216,7 @@ RULES: Final[dict[str, Rule]] = {
         _so_many_times,
     ),
     "event_corrupted": Rule(
-        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, *_WITHOUT_RECORD),
+        _on(anybody, *_OUT_OF_PLACE, Effect.LOST) | _on(without_a_record, Effect.NEVER_SEEN),
         "as a dropped one: its check word or its meaning gives it away",
         _so_many_times,
     ),

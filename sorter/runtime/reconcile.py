@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -221,7 +222,32 @@ def _match(
             ghosts.append(row)
         else:
             owners[owner].append(row)
+    _part_double_feeds(owners, chute_names, truth)
     return owners, ghosts
+
+
+def _part_double_feeds(
+    owners: dict[int, list[ParcelRow]], chute_names: Sequence[str], truth: Sequence[TruthRow]
+) -> None:
+    """Give the record of two parcels that touched to the one of them that has none.
+
+    Eyes take the two for one long parcel, and the sighting for the first one's. When that one
+    leaves the belt it gets a record of its own, and the long parcel's goes on as the other's.
+    """
+    touched = [i for i, parcel in enumerate(truth) if "double_feed" in parcel.get("faults", ())]
+    for unseen in touched:
+        if unseen in owners or truth[unseen].get("sightings"):
+            continue
+        shared = [
+            (abs(seen - unseen), seen, row)
+            for seen in touched
+            for row in owners.get(seen, [])[:-1]
+            if row.disposition != FinalDisposition.LOST and _agrees(truth[unseen], row, chute_names)
+        ]
+        if shared:
+            _, seen, row = min(shared, key=itemgetter(0))
+            owners[seen].remove(row)
+            owners[unseen] = [row]
 
 
 def _judge(

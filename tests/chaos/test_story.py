@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import TypeAdapter
 
 from plc_sim.chaos.drawing import CATALOGUE, DRAWS, LineShape, draw_fault
 from plc_sim.chaos.rules import NEVER, RULES, Effect, allowance
 from plc_sim.chaos.story import draw_story, read_story
+from plc_sim.runner_faults import split_faults
 from plc_sim.scenario import Fault, load_scenario
 from sorter.config.load import load_yaml_model
 from sorter.config.models import LineFile
@@ -39,6 +41,21 @@ def test_drawn_faults_fit_the_line(kind: str, tmp_path: Path) -> None:
     story = draw_story(1, LINE).with_faults(faults)
     story.write(tmp_path / "story.yaml", LINE)
     assert load_scenario(tmp_path / "story.yaml").problems_against(line_file) == []
+
+
+@pytest.mark.parametrize("parcels", [1, 2, 5, 80])
+def test_every_seed_is_a_story_of_every_line(parcels: int, tmp_path: Path) -> None:
+    """Of few parcels, and of a line without a scale: such seeds ended in a traceback."""
+    content = yaml.safe_load(LINE.read_text())
+    content["line"]["scales"] = []
+    scaleless = tmp_path / "line.yaml"
+    scaleless.write_text(yaml.safe_dump(content))
+    shape = load_yaml_model(scaleless, LineFile)
+    for seed in range(150):
+        story = draw_story(seed, scaleless, parcels=parcels)
+        story.write(tmp_path / "story.yaml", scaleless)
+        faults, _ = split_faults(load_scenario(tmp_path / "story.yaml"))
+        assert faults.problems_against(shape) == [], seed
 
 
 def test_a_written_story_reads_back_the_same(tmp_path: Path) -> None:

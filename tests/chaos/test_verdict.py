@@ -192,7 +192,7 @@ def test_a_parcel_in_its_chute_may_be_recorded_as_removed_only_without_an_entry_
     removed = [Effect.REMOVED_AND_ENDED.value]
     assert breaches([JAM, DROPPED], rows, [truth(1, faults=["event_dropped"])]) == []
     assert breaches([JAM, DROPPED], rows, [truth(1)]) == removed
-    assert breaches([JAM], rows, [truth(1, faults=["event_dropped"])]) == removed
+    assert breaches([DROPPED], rows, [truth(1, faults=["event_dropped"])]) == removed
 
 
 def test_who_came_behind_a_fault_was_not_struck_by_it() -> None:

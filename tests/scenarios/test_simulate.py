@@ -16,6 +16,7 @@ from rich.console import Console
 from plc_sim.closed_loop import simulate
 from sorter.errors import SorterError
 from sorter.rehearsal.view import summary_view
+from sorter.runtime.reconcile import reconcile
 from sorter.runtime.replay import replay
 
 
@@ -108,6 +109,20 @@ def test_no_folder_is_made_of_a_mistyped_journal(tmp_path: Path) -> None:
     with pytest.raises(SorterError, match=r"there is no folder .*to put it in.*--journal"):
         simulate(SCENARIO, parcels=1, seed=1, journal_path=tmp_path / "a" / "b" / "c.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ledger_beside_a_journal_agrees_with_it(tmp_path: Path) -> None:
+    journal, truth = tmp_path / "journal.sqlite", tmp_path / "truth.jsonl"
+    summary = simulate(SCENARIO, parcels=60, seed=1, journal_path=journal, truth_path=truth)
+    found = reconcile(journal, truth)
+    assert (found.physical, found.unaccounted, found.truth_mismatches) == (60, 0, 0)
+    assert summary["unaccounted"] == 0
+    with pytest.raises(SorterError, match=r"truth\.jsonl: there is a file already"):
+        simulate(SCENARIO, parcels=1, seed=1, truth_path=truth)
+    with pytest.raises(SorterError, match="--journal and --truth name the same file"):
+        simulate(
+            SCENARIO, parcels=1, seed=1, journal_path=tmp_path / "x", truth_path=tmp_path / "x"
+        )
 
 
 def test_an_unusable_scenario_is_one_message_and_exit_code_two(tmp_path: Path) -> None:

@@ -140,6 +140,35 @@ def test_a_parcel_counted_twice_is_a_mismatch():
     assert "counted twice, already as parcel 1: sorted into c0" in found.details[0]
 
 
+DOUBLE = {"faults": ["double_feed"]}
+UNSEEN = DOUBLE | {"end": "removed", "chute": None, "sightings": []}
+
+
+def test_two_parcels_that_touched_are_two_records_once_they_came_apart():
+    """The long one was missed by its diverter, which had its first half; the rest was removed."""
+    long_one = recorded(1, REMOVED, chute=-1, cause=Cause.ZONE_CLEARED)
+    first_half = recorded(2, MISSORTED, cause=Cause.TRACKING_LOST, eye=-1, encoder=9000)
+    pair = [true(4) | DOUBLE, true(6, count=1300) | UNSEEN]
+    unaccounted, mismatches, found = compare([long_one, first_half], pair)
+    assert (unaccounted, mismatches) == (0, 0)
+    assert {number: [row.parcel for row in rows] for number, rows in found.owners.items()} == {
+        4: [2],
+        6: [1],
+    }
+
+
+@pytest.mark.parametrize("other", [DOUBLE, UNSEEN | {"faults": []}, UNSEEN | {"end": "chute"}])
+def test_only_one_that_touched_and_ended_so_takes_the_other_record(other):
+    records = [
+        recorded(1, REMOVED, chute=-1, cause=Cause.ZONE_CLEARED),
+        recorded(2, MISSORTED, cause=Cause.TRACKING_LOST, eye=-1, encoder=9000),
+    ]
+    there = true(6, chute="c1", count=1300, end_count=12_000) | other
+    _, mismatches, found = compare(records, [true(4) | DOUBLE, there])
+    assert mismatches >= 1
+    assert "counted twice, already as parcel 1" in found.details[0]
+
+
 def test_a_journal_is_compared_with_a_ledger_file(tmp_path):
     journal = InlineJournal(tmp_path / "journal.sqlite", INFO)
     for step in parcel_life(1, 1) + parcel_life(2, 5, closed=False):
