@@ -299,8 +299,8 @@ def zone_cleared(
     """Close every parcel that an operator surely took off a cleared stretch of the belt.
 
     Not surely: a parcel that its diverter may have taken off the belt before, and one nearer to a
-    border of the zone than its position is known. The chute's or the next eye's report decides
-    about them: without either they were removed.
+    border of the zone than its position is known. The chute's or the next eyes' reports decide
+    about them: without any they were removed.
 
     Nobody knows where a parcel is that its last eye has not seen: it may have been met somewhere
     else, under another number. It is lost, and nobody says that it was removed.
@@ -323,7 +323,8 @@ def zone_cleared(
             continue
         seen = is_unseen(parcels, row, encoder, registers, line, eyes) == 0
         if may_be_off or position < start or position >= end:
-            parcels[ParcelColumn.DOUBTFUL, row] = 1 if seen else 0
+            if seen:
+                parcels[ParcelColumn.DOUBTFUL, row] = 1
         else:
             final = FinalDisposition.REMOVED if seen else FinalDisposition.LOST
             cause = Cause.ZONE_CLEARED if seen else Cause.MISTRACKED

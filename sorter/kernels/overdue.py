@@ -91,7 +91,9 @@ def eye_missed(
         next_eye(parcels, row, eyes, line[LineField.LOOP_COUNTS])
         if blind:
             return 0
-        if missed < line[LineField.LOST_AFTER_MISSED_EYES] and not doubtful:
+        # One that may lie in its chute is given as long as any other: its record may be late.
+        fired = parcels[ParcelColumn.STATE, row] == ParcelState.FIRED
+        if missed < line[LineField.LOST_AFTER_MISSED_EYES] and (fired or not doubtful):
             return 0
     if doubtful:
         final = FinalDisposition.REMOVED

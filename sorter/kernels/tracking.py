@@ -294,8 +294,8 @@ def entry_by(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
 def entry_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
     """Return the count at which the entry of a commanded parcel is overdue.
 
-    Never, if a cleared zone may have had it: the next eye decides, and says that it was removed or
-    that its divert failed. A record of its entry that comes late finds it until then.
+    Never, if a cleared zone may have had it: the eyes decide, and say that it was removed or that
+    its divert failed. A record of its entry that comes late finds it until then.
     """
     if parcels[ParcelColumn.DOUBTFUL, row] == 1:
         return NEVER
@@ -326,7 +326,8 @@ def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
     """Return the count at which the parcel completes its lap; never on a line.
 
     While it may be on its way into a chute before the lap's end, the chute entry is awaited
-    first: a diverted parcel does not come round.
+    first: a diverted parcel does not come round. Nor does one that a cleared zone may have had,
+    until an eye sees it.
     """
     loop = line[LineField.LOOP_COUNTS]
     if loop == 0:
@@ -335,6 +336,8 @@ def lap_due(parcels: Rows, row: int, line: Rows, chutes: Rows) -> int:
     due = parcels[ParcelColumn.ANCHOR, row] + travel
     entry = entry_by(parcels, row, line, chutes)
     if entry != NEVER and travel > parcels[ParcelColumn.CHUTE_TRAVEL, row]:
+        if parcels[ParcelColumn.DOUBTFUL, row] == 1:
+            return NEVER
         due = max(due, entry)
     return int(due)
 

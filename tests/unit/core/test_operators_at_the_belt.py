@@ -76,7 +76,7 @@ def test_a_parcel_that_stuck_at_its_chute_and_was_taken_off_is_not_sent_on() -> 
     line.fires(parcel)
     line.runs_to(parcel.at("shelf_a"))
     line.clears("front")
-    line.runs_to(parcel.at("middle") + 2_000)
+    line.runs_to(parcel.at("far") + 2_000)
     assert parcel.end == "REMOVED: ZONE_CLEARED"
     assert parcel.decisions == ["ROUTED to shelf_a: PLAN"]
     assert line.counted("CHUTES_IMPROVED") == 0
@@ -95,6 +95,45 @@ def test_a_late_record_of_an_entry_finds_the_parcel_that_was_perhaps_taken_off()
     assert parcel.end == "SORTED shelf_a"
     assert line.newest_parcel == parcel.id
     assert line.fill_of("shelf_a") == (1, 0)
+
+
+def test_an_eye_right_behind_the_chute_does_not_cut_the_wait_for_a_late_record_short() -> None:
+    line = TinyLine(restock=[["outlet"]])
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("outlet") + 50)
+    line.clears("back")
+    line.runs_to(parcel.at("middle") + 1_000)
+    parcel.enters("outlet")
+    assert parcel.end == "SORTED outlet"
+    assert line.newest_parcel == parcel.id
+
+
+def test_a_divert_that_failed_behind_a_cleared_zone_bars_no_chute_in_the_next_lap() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000, category="furniture").passes("gate", "middle", "far")
+    line.fires(parcel)
+    line.runs_to(parcel.at("last_resort") + 10)
+    line.clears("back")
+    parcel.comes_round()
+    parcel.passes("induct")
+    parcel.weighs().scans()
+    parcel.passes("gate", "middle", "far")
+    assert [(kind, chute) for kind, chute, _ in parcel.commands] == [("FIRE", "last_resort")] * 2
+    story = [words.split()[0].rstrip(":") for words in parcel.story]
+    assert story.index("PASSED") < story.index("RECIRCULATED")
+
+
+def test_clearing_the_next_zone_too_takes_no_doubt_back() -> None:
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a"))
+    line.clears("front")
+    line.runs_to(parcel.at("middle") + 2 * WINDOW)
+    line.clears("back")
+    line.runs_to(line.now + 40_000)
+    assert parcel.end == "REMOVED: ZONE_CLEARED"
 
 
 def test_a_parcel_that_its_diverter_missed_is_perhaps_still_there_behind_a_cleared_zone() -> None:
