@@ -1,10 +1,11 @@
 """Deletes return records without a trace: from the registry's file and from its log.
 
-SQLite overwrites what is deleted (``secure_delete``), but in the file only when the write-ahead log
-goes into it, and the log holds older content until it is emptied. Nobody can empty it while another
-process is reading. So the registry itself remembers whether that is still to be done: who deleted
-may have ended long ago. The two numbers are in a table of their own: a registry of an older version
-has none, and nobody knows what was deleted from it.
+SQLite overwrites what is deleted (``secure_delete``), but neither the copies that moving rows from
+page to page leaves in the gaps of pages, which only ``VACUUM`` rids the file of, nor what the
+write-ahead log holds until it is emptied. Nobody can empty it while another process is reading. So
+the registry itself remembers whether that is still to be done: who deleted may have ended long ago.
+The two numbers are in a table of their own: a registry of an older version has none, and nobody
+knows what was deleted from it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+from sorter.files import database_code
 
 ERASURES_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS erasures (
@@ -40,8 +43,8 @@ class Erased:
     returns : int
         Records deleted.
     traceless : bool
-        Whether nothing is left of what was deleted, now or before; False: the log could not be
-        emptied, because another process is reading it.
+        Whether nothing is left of what was deleted, now or before; False: it could not be made
+        sure, because another process is using the registry.
     """
 
     returns: int
@@ -87,23 +90,44 @@ def count_replaced(connection: sqlite3.Connection) -> None:
         connection.execute(_COUNT_REPLACED)
 
 
-def empty_log(connection: sqlite3.Connection) -> bool:
-    """Empty the log; return whether nothing is left of what was deleted, now or before.
+def is_traceless(connection: sqlite3.Connection) -> bool:
+    """Return whether nothing that was deleted is left, as far as the registry remembers."""
+    done, traceless = _erasures(connection)
+    return done == traceless
+
+
+def leave_no_trace(connection: sqlite3.Connection) -> bool:
+    """Rid file and log of what was deleted; return whether nothing is left of it, now or before.
+
+    Also of an import that was broken off: its pages may be in the log, and nobody counted them.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         In autocommit mode, outside a transaction.
+
+    Raises
+    ------
+    sqlite3.Error
+        It cannot be done, as on a disk without room for a second file of that size.
     """
     # First: what another process deletes meanwhile may be in the log that comes next.
     done, traceless = _erasures(connection)
+    if not _emptied(connection):
+        return False  # before anything else goes into the log, which nobody may empty for long
     if done == traceless:
         return True
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if database_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return False
     if not _emptied(connection):
         return False
-    # Somebody may be writing again: then it is remembered next time, but emptied it was.
+    # Somebody may be writing again: then it is remembered next time, but done it was.
     with suppress(sqlite3.OperationalError):
-        _remember_emptied(connection, done)
+        _remember_traceless(connection, done)
         _emptied(connection)  # of this very note
     return True
 
@@ -127,7 +151,7 @@ def _erasures(connection: sqlite3.Connection) -> tuple[int, int]:
     return row or _UNKNOWN
 
 
-def _remember_emptied(connection: sqlite3.Connection, done: int) -> None:
+def _remember_traceless(connection: sqlite3.Connection, done: int) -> None:
     _make_table(connection)
     connection.execute("UPDATE erasures SET traceless = max(traceless, ?)", (done,))
 

@@ -25,7 +25,8 @@ from sorter.host.erasing import (
     Erased,
     count_replaced,
     delete,
-    empty_log,
+    is_traceless,
+    leave_no_trace,
 )
 from sorter.host.reference_keys import problem_of_key, refuse_other_key, remember_key
 from sorter.host.registry_errors import explained
@@ -209,7 +210,8 @@ class Registry:
                     remember_key(self._connection, customers)
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
         self._own_changes += 1
         inserted = self.count() - before
@@ -230,13 +232,21 @@ class Registry:
 
     def erase_imported_before(self, day: int) -> Erased:
         """Delete all records imported before a day, counted from 1970-01-01, without a trace."""
-        return self._erase("imported_day < ?", day)
+        with explained(self._name):
+            deleted = self._delete("imported_day < ?", day)
+            # Of the imports that come in between, nobody wants to be rid.
+            traceless = is_traceless(self._connection) or leave_no_trace(self._connection)
+        return Erased(deleted, traceless)
 
     def _erase(self, where: str, value: bytes | str | int) -> Erased:
         with explained(self._name):
-            deleted = delete(self._connection, where, value)
-            self._own_changes += bool(deleted)
-            return Erased(deleted, traceless=empty_log(self._connection))
+            deleted = self._delete(where, value)
+            return Erased(deleted, traceless=leave_no_trace(self._connection))
+
+    def _delete(self, where: str, value: bytes | str | int) -> int:
+        deleted = delete(self._connection, where, value)
+        self._own_changes += bool(deleted)
+        return deleted
 
     def lookup(self, text: str) -> AnnouncedReturn | None:
         """Return the record whose label or identity is exactly `text`."""

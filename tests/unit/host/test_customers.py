@@ -309,7 +309,8 @@ def test_a_busy_log_of_mere_imports_is_not_worth_a_word(
     assert "note" not in one_more()
     assert imported.with_name(imported.name + "-wal").stat().st_size > 0
     options = ("--registry", imported, "--reference-key", key)
-    assert run("forget", "nobody", *options).exit_code == 1
+    # An import that was broken off may be in it, which nobody remembers.
+    assert "may still hold" in str(run("forget", "nobody", *options).exception)
 
 
 def test_of_an_older_versions_registry_nobody_knows_until_its_log_was_emptied(
@@ -333,7 +334,7 @@ def test_a_log_that_cannot_be_noted_as_emptied_is_emptied_again(
 
     with Registry.open(imported) as registry:
         with monkeypatch.context() as patched:
-            patched.setattr(erasing, "_remember_emptied", busy)
+            patched.setattr(erasing, "_remember_traceless", busy)
             assert registry.erase_label("RMA000007").traceless
         assert b"RMA000007" not in content(imported)
         reader.execute("UPDATE returns SET units = 2")  # an empty log can always be emptied
