@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from sorter.runtime.truth_file import TruthRow, read_truth
 
 COUNT_MASK: Final = 0xFFFF_FFFF
 """The PLC's counter is 32 bits wide; both sides unwrap it from a start of their own."""
+_MOST_INDUCTIONS: Final = 8
+"""So many parcels farther on the next one of the same induction may be in the ledger."""
 _IN_A_CHUTE: Final = (
     FinalDisposition.SORTED,
     FinalDisposition.MISSORTED,
@@ -232,17 +235,21 @@ def _part_double_feeds(
     """Give the record of two parcels that touched to the one of them that has none.
 
     Eyes take the two for one long parcel, and the sighting for the first one's. When that one
-    leaves the belt it gets a record of its own, and the long parcel's goes on as the other's.
+    leaves the belt its entry makes a record of its own, and the long parcel's goes on as the
+    other's, who came behind it from the same induction.
     """
     touched = [i for i, parcel in enumerate(truth) if "double_feed" in parcel.get("faults", ())]
     for unseen in touched:
         if unseen in owners or truth[unseen].get("sightings"):
             continue
         shared = [
-            (abs(seen - unseen), seen, row)
+            (unseen - seen, seen, row)
             for seen in touched
-            for row in owners.get(seen, [])[:-1]
-            if row.disposition != FinalDisposition.LOST and _agrees(truth[unseen], row, chute_names)
+            if seen < unseen <= seen + _MOST_INDUCTIONS
+            for row, entry in pairwise(owners.get(seen, []))
+            if row.disposition != FinalDisposition.LOST
+            and entry.opened_eye == NONE
+            and _agrees(truth[unseen], row, chute_names)
         ]
         if shared:
             _, seen, row = min(shared, key=itemgetter(0))

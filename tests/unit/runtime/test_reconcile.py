@@ -169,6 +169,28 @@ def test_only_one_that_touched_and_ended_so_takes_the_other_record(other):
     assert "counted twice, already as parcel 1" in found.details[0]
 
 
+def test_a_double_count_is_not_taken_for_somebody_far_behind():
+    records = [
+        recorded(1, REMOVED, chute=-1, cause=Cause.ZONE_CLEARED),
+        recorded(2, MISSORTED, cause=Cause.TRACKING_LOST, eye=-1, encoder=9000),
+    ]
+    between = [true(n, count=100_000 * n, end_count=100_000 * n + 1) for n in range(1, 9)]
+    far = true(9, count=900_000) | UNSEEN
+    ours = [recorded(10 + n, encoder=100_000 * n) for n in range(1, 9)]
+    unaccounted, mismatches, _ = compare([*records, *ours], [true() | DOUBLE, *between, far])
+    assert (unaccounted, mismatches) == (0, 1)
+
+
+def test_one_that_was_met_again_at_an_eye_is_no_pair():
+    records = [
+        recorded(1, SORTED, chute=1),
+        recorded(2, REJECTED, cause=Cause.TRACKING_LOST, eye=1, encoder=4000),
+    ]
+    lost = true(1, chute="c1", count=1300, end_count=12_000) | DOUBLE | {"sightings": []}
+    unaccounted, mismatches, _ = compare(records, [true() | DOUBLE, lost])
+    assert (unaccounted, mismatches) == (1, 1)
+
+
 def test_a_journal_is_compared_with_a_ledger_file(tmp_path):
     journal = InlineJournal(tmp_path / "journal.sqlite", INFO)
     for step in parcel_life(1, 1) + parcel_life(2, 5, closed=False):
