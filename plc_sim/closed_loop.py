@@ -65,7 +65,7 @@ def simulate(
     """
     _require_new(journal_path, "--journal", "journal")
     _require_new(truth_path, "--truth", "truth ledger")
-    if journal_path is not None and journal_path == truth_path:
+    if journal_path and truth_path and journal_path.resolve() == truth_path.resolve():
         raise SorterError(f"{truth_path}: --journal and --truth name the same file; name two")
     scenario = load_scenario(scenario_path)
     loaded = load_line(line_path(scenario_path, scenario))

@@ -53,6 +53,9 @@ def chaos_command(
         typer.Option(min=0, max=MOST_SEED, help="Of the first run; a fresh one unless given."),
     ] = None,
     minutes: MinutesOption = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=64, help="Runs at the same time; a core each, at most.")
+    ] = 1,
     protocol: Annotated[
         str | None, typer.Option(help="modbus or opcua; drawn unless given.")
     ] = None,
@@ -84,6 +87,8 @@ def chaos_command(
     """
     if protocol not in (None, "modbus", "opcua"):
         raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
+    if story is not None and jobs > 1:
+        raise typer.BadParameter("one story is run one time after the other: leave --jobs out")
     problems = check_files([config, *([] if story is None else [story])])
     if problems:
         raise ConfigError.of(problems)
@@ -98,7 +103,7 @@ def chaos_command(
         raise SystemExit(0 if holds else 1)
     results: list[RunResult] = []
     try:
-        asyncio.run(_run_all(stories, limit, minutes, config, keep, console, results))
+        asyncio.run(_run_all(stories, limit, minutes, jobs, config, keep, console, results))
     finally:
         # Also when a run could not start: what was found before is worth the same.
         _report(first, results, console, as_json=as_json)
@@ -139,6 +144,7 @@ async def _run_all(
     stories: Iterator[Story],
     limit: int | None,
     minutes: float | None,
+    jobs: int,
     line: Path,
     keep: Path,
     console: Console,
@@ -149,20 +155,31 @@ async def _run_all(
     until_s = float("inf") if minutes is None else time.perf_counter() + minutes * 60
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    left = itertools.islice(stories, limit)
     with bar:
         task = bar.add_task("runs", total=limit)
         theatre = Theatre(line, keep, lambda text: console.print(text, markup=False))
-        for story in itertools.islice(stories, limit):
-            if results and time.perf_counter() >= until_s:
-                break
-            result = await theatre.run(story)
-            results.append(result)
-            bar.advance(task)
-            if result.verdict.holds:
-                console.print(success_text(result), markup=False)
-            else:
-                for text in failure_text(result):
-                    console.print(text, markup=False)
+
+        async def run_what_is_left() -> None:
+            for story in left:
+                result = await theatre.run(story)
+                results.append(result)
+                bar.advance(task)
+                if result.verdict.holds:
+                    console.print(success_text(result), markup=False)
+                else:
+                    for text in failure_text(result):
+                        console.print(text, markup=False)
+                if time.perf_counter() >= until_s:
+                    return
+
+        lanes = [asyncio.create_task(run_what_is_left()) for _ in range(jobs)]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
 
 
 def _report(seed: int, results: list[RunResult], console: Console, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +137,8 @@ class Theatre:
         shutil.rmtree(folder, ignore_errors=True)
         began_s = time.perf_counter()
         seen = await Stage(story, self._line, folder).perform()
-        verdict = judge(story, seen, self._line)
+        # In a thread: the links of other stories go through this loop.
+        verdict = await asyncio.to_thread(judge, story, seen, self._line)
         return seen, RunResult(story, verdict, time.perf_counter() - began_s, folder)
 
     async def _shorten(self, result: RunResult) -> None:

@@ -117,3 +117,56 @@ def test_the_command_prints_seed_and_shortest_story_and_fails(
     assert str(shortest) in done.output
     assert shortest.read_text() in done.output
     assert "1 runs failed" in done.output
+
+
+def test_jobs_run_side_by_side_each_seed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_stage: list[int] = []
+    most: list[int] = []
+
+    async def perform(_: Theatre, story: Story, folder: Path) -> tuple[Performance, RunResult]:
+        on_stage.append(story.seed)
+        most.append(len(on_stage))
+        for _turn in range(10):  # let the others come
+            await asyncio.sleep(0)
+        on_stage.remove(story.seed)
+        return Performance(folder), RunResult(story, Verdict(()), 0.0, folder)
+
+    monkeypatch.setattr(Theatre, "perform", perform)
+    arguments = ["--config", LINE, "--keep", tmp_path, "--seed", 7, "--runs", 10, "--jobs", 3]
+    done = CliRunner().invoke(build("chaos"), ["chaos", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    assert max(most) == 3
+    for seed in range(7, 17):
+        assert done.output.count(f"seed {seed}: ") == 1
+    assert "10 runs from seed 7" in done.output
+
+
+def test_a_job_that_cannot_run_ends_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+
+    async def perform(_: Theatre, story: Story, folder: Path) -> tuple[Performance, RunResult]:
+        if story.seed == 8:
+            raise CannotPerform("no rig")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(story.seed)
+        return Performance(folder), RunResult(story, Verdict(()), 0.0, folder)
+
+    monkeypatch.setattr(Theatre, "perform", perform)
+    arguments = ["--config", LINE, "--keep", tmp_path, "--seed", 7, "--runs", 3, "--jobs", 3]
+    done = CliRunner().invoke(build("chaos"), ["chaos", *map(str, arguments)])
+    assert isinstance(done.exception, CannotPerform)
+    assert sorted(ended) == [7, 9]
+
+
+def test_jobs_are_for_stories_of_different_seeds(tmp_path: Path) -> None:
+    story = tmp_path / "story.yaml"
+    story_of("jam").write(story, LINE)
+    done = CliRunner().invoke(build("chaos"), ["chaos", "--story", str(story), "--jobs", "2"])
+    assert done.exit_code == 2
+    assert "leave --jobs out" in done.output
