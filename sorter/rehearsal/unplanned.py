@@ -108,13 +108,30 @@ def _announced(
     controller can know no more: then that label's chutes are the right ones. Beside a label that
     nobody has announced, one that somebody has counts: carriers stick on labels of their own.
     """
-    label = str(truth["label"]) if row.code is None else row.code
+    own = str(truth["label"])
+    label = own if row.code is None else row.code
     read = [code for _, codes in truth.get("codes_read") or () for code in codes]
     for code in (label, *read):
         announced = returns.lookup(code)
         if announced is not None:
-            return code, announced
+            return code, announced if code == own else _of_its_size(announced, returns.lookup(own))
     return label, None
+
+
+def _of_its_size(announced: AnnouncedReturn, own: AnnouncedReturn | None) -> AnnouncedReturn:
+    """Return what another label announces, with the size and weight of the parcel it was read on.
+
+    That is what a scale finds; unknown for a parcel that nobody has announced.
+    """
+    if own is None:
+        return replace(announced, length_mm=0, width_mm=0, height_mm=0, weight_g=0)
+    return replace(
+        announced,
+        length_mm=own.length_mm,
+        width_mm=own.width_mm,
+        height_mm=own.height_mm,
+        weight_g=own.weight_g,
+    )
 
 
 def _at_least(announced: AnnouncedReturn | None) -> AnnouncedReturn | None:
@@ -131,9 +148,7 @@ def _at_least(announced: AnnouncedReturn | None) -> AnnouncedReturn | None:
 
 
 def _of_unknown_size(announced: AnnouncedReturn | None) -> AnnouncedReturn | None:
-    if announced is None:
-        return None
-    return replace(announced, length_mm=0, width_mm=0, height_mm=0, weight_g=0)
+    return None if announced is None else _of_its_size(announced, None)
 
 
 def _recorded(reader: JournalReader, row: ParcelRow) -> _Recorded:

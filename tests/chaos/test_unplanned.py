@@ -179,6 +179,14 @@ def test_another_label_that_was_read_on_it_is_the_one_that_counts(tmp_path: Path
     assert sentences(tmp_path, SHIRT, "B11", code=PHONE, read=[PHONE]) == []
     (found,) = sentences(tmp_path, SHIRT, "B09", code=PHONE, read=[PHONE])
     assert "for the label read on it, 'RMA2', the plan names B11, A16" in found
+    # Of its own size and weight, though: that is what a scale finds.
+    told = [outcome(OutcomeKind.MEASURED, 600, VALUE=600, CHUTE=0), decision("A14", PLAN)]
+    assert sentences(tmp_path, SHIRT, "A14", told, code=HEAVY, read=[HEAVY]) == []
+    told = [outcome(OutcomeKind.MEASURED, 600, VALUE=21_000, CHUTE=0), decision("B11", PLAN)]
+    (found,) = sentences(tmp_path, HEAVY, "B11", told, code=PHONE, read=[PHONE])
+    assert found.endswith(
+        "for the label read on it, 'RMA2', the plan names B05 (exception over_weight)"
+    )
     # A label that nobody has announced says nothing beside one that somebody has.
     assert sentences(tmp_path, "RMA999", "B11", read=["RMA999", PHONE]) == []
     assert len(sentences(tmp_path, "RMA999", "B09", read=["RMA999", PHONE])) == 1
