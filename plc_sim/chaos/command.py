@@ -178,7 +178,8 @@ async def _run_all(
             await asyncio.gather(*lanes)
         finally:
             for lane in lanes:
-                lane.cancel()
+                if not lane.cancelling():  # a second time would cut its cleaning up short
+                    lane.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
 
 
