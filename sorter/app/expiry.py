@@ -129,7 +129,8 @@ class ExpiredReturns:
             log.warning(
                 "erased_returns_left",
                 registry=str(self._path),
-                problem="another process is reading it: its files may still hold what was erased",
+                problem="another process is using it, or its disk has no room for a copy of it: "
+                "its files may still hold what was erased",
                 again_in_s=ERASE_PERIOD_S,
             )
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sorter.config.models import Service
-from sorter.errors import ReturnsFileError
+from sorter.errors import RegistryUnusable, ReturnsFileError
 from sorter.files import require_folder
 from sorter.host.barcode import read_payload
 from sorter.host.customers import CustomerHash
@@ -38,7 +38,10 @@ OTHER_KEY_REMEDY = (
     "name the file of that key with --reference-key; if it is lost, returns can only be erased by "
     "their labels (--label), or when their retention ends"
 )
-_NOT_TRACELESS = "another process is reading it, so its files may still hold what was erased"
+_NOT_TRACELESS = (
+    "another process is using it, or its disk has no room for a copy of it, so its files may still "
+    "hold what was erased"
+)
 
 RegistryOption = Annotated[
     Path, typer.Option("--registry", metavar="PATH", help="Return registry (SQLite file).")
@@ -111,8 +114,12 @@ def import_file(
         else:
             report = import_online_retail(file, registry, seed, advance, customers)
     if registry.is_file():
-        with Registry.open(registry) as opened:
-            expired = opened.erase_imported_before(today() - keep_days)
+        try:
+            with Registry.open(registry) as opened:
+                expired = opened.erase_imported_before(today() - keep_days)
+        except RegistryUnusable as error:  # what is imported is imported, and wants its report
+            expired = Erased(0, traceless=True)
+            report.remarks.append(f"{error}; what is older than {keep_days} days is not erased")
         if expired.returns:
             report.remarks.append(
                 f"{counted(expired.returns, 'return')} imported more than {keep_days} days ago: "
@@ -120,7 +127,7 @@ def import_file(
             )
         if not expired.traceless:  # also of an earlier import, or of the controller
             report.remarks.append(
-                f"{registry}: {_NOT_TRACELESS}; import again when that has ended, or run a "
+                f"{registry}: {_NOT_TRACELESS}; import again when that is over, or run a "
                 "controller, which tries it every hour"
             )
     total = _records_in(registry)
@@ -238,7 +245,7 @@ def _report_erased(erased: Erased, registry: Path, key_problem: str, *, as_json:
         told = gone if erased.traceless and not erased.returns else ""
         typer.echo(f"{registry}: {counted(erased.returns, 'return')} erased{told}")
     if not erased.traceless:
-        raise ReturnsFileError(f"{registry}: {_NOT_TRACELESS}; run this again when that has ended")
+        raise ReturnsFileError(f"{registry}: {_NOT_TRACELESS}; run this again when that is over")
     if key_problem:
         raise ReturnsFileError(
             f"{registry}: what was stored under this key is erased, but {key_problem}; "

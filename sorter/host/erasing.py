@@ -15,8 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from sorter.files import database_code
-
 ERASURES_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS erasures (
     row INTEGER PRIMARY KEY CHECK (row = 1),
@@ -31,6 +29,7 @@ CREATE TEMP TRIGGER IF NOT EXISTS customer_replaced AFTER UPDATE OF customer ON 
 WHEN OLD.customer NOT IN (x'', NEW.customer) BEGIN UPDATE erasures SET done = done + 1; END
 """
 _HAS_TABLE: Final = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'erasures'"
+_ANEW: Final = "VACUUM"
 _UNKNOWN: Final = (0, -1)
 
 
@@ -44,7 +43,7 @@ class Erased:
         Records deleted.
     traceless : bool
         Whether nothing is left of what was deleted, now or before; False: it could not be made
-        sure, because another process is using the registry.
+        sure, because another process is using the registry, or its disk is full.
     """
 
     returns: int
@@ -105,11 +104,6 @@ def leave_no_trace(connection: sqlite3.Connection) -> bool:
     ----------
     connection : sqlite3.Connection
         In autocommit mode, outside a transaction.
-
-    Raises
-    ------
-    sqlite3.Error
-        It cannot be done, as on a disk without room for a second file of that size.
     """
     # First: what another process deletes meanwhile may be in the log that comes next.
     done, traceless = _erasures(connection)
@@ -118,11 +112,9 @@ def leave_no_trace(connection: sqlite3.Connection) -> bool:
     if done == traceless:
         return True
     try:
-        connection.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if database_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise
-        return False
+        connection.execute(_ANEW)
+    except sqlite3.OperationalError:
+        return False  # somebody is writing, or there is no room for a second file of that size
     if not _emptied(connection):
         return False
     # Somebody may be writing again: then it is remembered next time, but done it was.

@@ -130,7 +130,7 @@ def test_a_reader_that_holds_the_log_is_said_and_running_it_again_helps(
     options = ("--registry", imported, "--reference-key", key)
     result = run("forget", "KUNDE-4711", *options)
     assert result.exit_code != 0
-    assert "another process is reading it" in str(result.exception)
+    assert "another process is using it" in str(result.exception)
     reader.execute("COMMIT")
     reader.close()
     assert run("forget", "KUNDE-4711", *options).exit_code == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sorter.host import erasing
 from sorter.host.customers import CustomerHash
 from sorter.host.erasing import Erased
 from sorter.host.registry import AnnouncedReturn, Registry
@@ -56,6 +57,20 @@ def test_rows_that_were_moved_from_page_to_page_leave_no_copies(tmp_path: Path) 
                 forgotten.add(name)
             kept = content(path)
         assert [name for name in forgotten if CUSTOMERS.of(name) in kept] == []
+
+
+def test_a_file_that_cannot_be_written_anew_is_not_without_a_trace_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "returns.sqlite"
+    with Registry.create(path) as registry:
+        registry.import_many([announced(1, "K-1"), announced(2, "K-2")], CUSTOMERS)
+        with monkeypatch.context() as full:
+            full.setattr(erasing, "_ANEW", "SELECT no_such_function()")
+            assert registry.erase_customer(CUSTOMERS.of("K-1")) == Erased(1, traceless=False)
+            assert registry.erase_imported_before(0) == Erased(0, traceless=False)
+        assert registry.erase_imported_before(0) == Erased(0, traceless=True)
+        assert registry.count() == 1
 
 
 def test_an_import_that_was_broken_off_leaves_nothing_of_whom_is_forgotten(tmp_path: Path) -> None:
