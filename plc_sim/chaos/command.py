@@ -85,13 +85,7 @@ def chaos_command(
 
     Exit codes: 0 everything held in every run, 1 a run failed, 2 could not run.
     """
-    if protocol not in (None, "modbus", "opcua"):
-        raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
-    if story is not None and jobs > 1:
-        raise typer.BadParameter("one story is run one time after the other: leave --jobs out")
-    problems = check_files([config, *([] if story is None else [story])])
-    if problems:
-        raise ConfigError.of(problems)
+    _require_usable(protocol, jobs, config, story)
     first = secrets.randbelow(SEEDS) if seed is None else seed
     limit = runs or (None if minutes else DEFAULT_RUNS if story is None else 1)
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
@@ -108,6 +102,17 @@ def chaos_command(
         # Also when a run could not start: what was found before is worth the same.
         _report(first, results, console, as_json=as_json)
     raise SystemExit(0 if all(result.verdict.holds for result in results) else 1)
+
+
+def _require_usable(protocol: str | None, jobs: int, config: Path, story: Path | None) -> None:
+    """Check what the types of the options do not tell."""
+    if protocol not in (None, "modbus", "opcua"):
+        raise typer.BadParameter(f"'{protocol}' is neither modbus nor opcua")
+    if story is not None and jobs > 1:
+        raise typer.BadParameter("one story is run one time after the other: leave --jobs out")
+    problems = check_files([config, *([] if story is None else [story])])
+    if problems:
+        raise ConfigError.of(problems)
 
 
 def _stories(

@@ -96,7 +96,11 @@ def without_a_record(row: Row, _fault: Any, _evidence: Evidence) -> bool:
 
 
 def perhaps_diverted(row: Row, fault: Any, evidence: Evidence) -> bool:
-    """Accept who had come, and one of whose records was lost or damaged: that of its entry."""
+    """Accept who had come, and one of whose records was lost or damaged.
+
+    Whether it was that of its entry the ledger does not tell; had that one been read, the parcel
+    would have been counted twice, which nothing excuses.
+    """
     return bool(_LOST_RECORD & set(row["faults"])) and who_had_come(row, fault, evidence)
 
 

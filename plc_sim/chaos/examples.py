@@ -51,12 +51,9 @@ def variants(kinds: Iterable[str]) -> list[tuple[str, Values]]:
 def example(kind: str, shape: LineShape, seed: int, variant: Values | None = None) -> Fault:
     """Return the fault of a kind that the document shows; always the same one for a seed."""
     drawn = draw_fault(kind, np.random.default_rng((0xD0C, seed)), shape).model_dump()
-    for record in (
-        "events",
-        "source",
-    ):  # what parcels live by: the kinds a scenario means unless told
-        drawn.pop(record, None)
-    shown = {**drawn, **EXAMPLES.get(kind, {}), **(variant or {})}
+    # Of records those that parcels live by, as in a scenario that names none.
+    usual = {key: value for key, value in drawn.items() if key not in ("events", "source")}
+    shown = {**usual, **EXAMPLES.get(kind, {}), **(variant or {})}
     return _FAULT.validate_python(shown)
 
 

@@ -114,22 +114,7 @@ def import_file(
         else:
             report = import_online_retail(file, registry, seed, advance, customers)
     if registry.is_file():
-        try:
-            with Registry.open(registry) as opened:
-                expired = opened.erase_imported_before(today() - keep_days)
-        except RegistryUnusable as error:  # what is imported is imported, and wants its report
-            expired = Erased(0, traceless=True)
-            report.remarks.append(f"{error}; what is older than {keep_days} days is not erased")
-        if expired.returns:
-            report.remarks.append(
-                f"{counted(expired.returns, 'return')} imported more than {keep_days} days ago: "
-                "erased"
-            )
-        if not expired.traceless:  # also of an earlier import, or of the controller
-            report.remarks.append(
-                f"{registry}: {_NOT_TRACELESS}; import again when that is over, or run a "
-                "controller, which tries it every hour"
-            )
+        report.remarks.extend(_erase_expired(registry, keep_days))
     total = _records_in(registry)
     if as_json:
         typer.echo(json.dumps(_report_json(report, registry, total)))
@@ -137,6 +122,24 @@ def import_file(
         _print_report(report, registry, total)
     if report.rejected or not report.accepted:
         raise typer.Exit(1)
+
+
+def _erase_expired(registry: Path, keep_days: int) -> Iterator[str]:
+    """Erase what was imported too long ago; yield what people should know about it."""
+    try:
+        with Registry.open(registry) as opened:
+            expired = opened.erase_imported_before(today() - keep_days)
+    except RegistryUnusable as error:  # what is imported is imported, and wants its report
+        yield f"{error}; what is older than {keep_days} days is not erased"
+        return
+    if expired.returns:
+        erased = counted(expired.returns, "return")
+        yield f"{erased} imported more than {keep_days} days ago: erased"
+    if not expired.traceless:  # also of an earlier import, or of the controller
+        yield (
+            f"{registry}: {_NOT_TRACELESS}; import again when that is over, or run a controller, "
+            "which tries it every hour"
+        )
 
 
 def generate(

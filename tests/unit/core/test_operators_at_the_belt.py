@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 from tiny_layout import ENTRY_DELAY, WINDOW, ZONES
-from tiny_line import TinyLine
+from tiny_line import Parcel, TinyLine
+
+
+def cleared_while_diverted() -> tuple[TinyLine, Parcel]:
+    """A parcel whose diverter has fired when the zone around it is cleared."""
+    line = TinyLine()
+    parcel = line.known_parcel(at=1_000).passes("gate")
+    line.fires(parcel)
+    line.runs_to(parcel.at("shelf_a"))
+    line.clears("front")
+    return line, parcel
 
 
 def test_a_parcel_sliding_into_its_chute_was_not_on_the_cleared_belt() -> None:
@@ -71,11 +81,7 @@ def test_a_parcel_taken_off_near_the_border_is_missed_by_the_next_eyes() -> None
 
 
 def test_a_parcel_that_stuck_at_its_chute_and_was_taken_off_is_not_sent_on() -> None:
-    line = TinyLine()
-    parcel = line.known_parcel(at=1_000).passes("gate")
-    line.fires(parcel)
-    line.runs_to(parcel.at("shelf_a"))
-    line.clears("front")
+    line, parcel = cleared_while_diverted()
     line.runs_to(parcel.at("far") + 2_000)
     assert parcel.end == "REMOVED: ZONE_CLEARED"
     assert parcel.decisions == ["ROUTED to shelf_a: PLAN"]
@@ -85,11 +91,7 @@ def test_a_parcel_that_stuck_at_its_chute_and_was_taken_off_is_not_sent_on() -> 
 
 def test_a_late_record_of_an_entry_finds_the_parcel_that_was_perhaps_taken_off() -> None:
     """Closed at once it was counted twice: as removed, and as one that nobody expected."""
-    line = TinyLine()
-    parcel = line.known_parcel(at=1_000).passes("gate")
-    line.fires(parcel)
-    line.runs_to(parcel.at("shelf_a"))
-    line.clears("front")
+    line, parcel = cleared_while_diverted()
     line.runs_to(parcel.at("middle"))
     parcel.enters("shelf_a")
     assert parcel.end == "SORTED shelf_a"
@@ -125,11 +127,7 @@ def test_a_divert_that_failed_behind_a_cleared_zone_bars_no_chute_in_the_next_la
 
 
 def test_clearing_the_next_zone_too_takes_no_doubt_back() -> None:
-    line = TinyLine()
-    parcel = line.known_parcel(at=1_000).passes("gate")
-    line.fires(parcel)
-    line.runs_to(parcel.at("shelf_a"))
-    line.clears("front")
+    line, parcel = cleared_while_diverted()
     line.runs_to(parcel.at("middle") + 2 * WINDOW)
     line.clears("back")
     line.runs_to(line.now + 40_000)
@@ -137,11 +135,7 @@ def test_clearing_the_next_zone_too_takes_no_doubt_back() -> None:
 
 
 def test_a_parcel_that_its_diverter_missed_is_perhaps_still_there_behind_a_cleared_zone() -> None:
-    line = TinyLine()
-    parcel = line.known_parcel(at=1_000).passes("gate")
-    line.fires(parcel)
-    line.runs_to(parcel.at("shelf_a"))
-    line.clears("front")
+    _, parcel = cleared_while_diverted()
     parcel.passes("middle")
     assert parcel.end == "still on the line"
     assert any(words.startswith("PASSED") for words in parcel.story)
